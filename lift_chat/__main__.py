@@ -1,0 +1,123 @@
+"""The composition root: the only module that sees the command line, the service and the page.
+
+Settings, then logging, then the service with its worker, then the page. SIGTERM and SIGINT end
+all of it in order: the page first, then the worker, which leaves a checkpoint, then the library.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lift_chat.cli import run
+from lift_chat.commands.program import Program
+from lift_chat.errors import NotFound
+from lift_chat.settings import Settings
+
+if TYPE_CHECKING:
+    from lift_chat.service import LiftChat
+    from storage.library import Library
+
+NOISY = ("httpx", "httpcore", "urllib3", "PIL", "transformers", "pypdf")
+"""Libraries whose INFO lines say nothing about lift-chat, or quote documents."""
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def main() -> None:
+    """Entry point of `lift-chat` and of `python -m lift_chat`."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a letter gets a question mark, not a traceback.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    misplaced = misplaced_packages(Path(__file__).resolve().parent.parent)
+    if misplaced:
+        print(misplaced, file=sys.stderr)
+        sys.exit(1)
+    program = Program(open=open_service, read=read_library, change=change_library, serve=serve)
+    sys.exit(run(sys.argv[1:], program))
+
+
+def misplaced_packages(beside: Path) -> str:
+    """One sentence if `storage` or `ui` would be imported from elsewhere than `beside`, or ''.
+
+    They are top-level packages, so another project in the same environment could replace them.
+    """
+    for name in ("storage", "ui"):
+        spec = importlib.util.find_spec(name)
+        found = Path(spec.origin).resolve().parent if spec and spec.origin else None
+        if found != beside / name:
+            return (
+                f"lift-chat needs its own package “{name}” in {beside}, but "
+                f"{f'{found} would be used' if found else 'there is none'}: "
+                f"install it into an environment of its own."
+            )
+    return ""
+
+
+def configure_logging(level: str) -> None:
+    logging.basicConfig(level=level, format=LOG_FORMAT, stream=sys.stderr)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def open_service(settings: Settings, *, worker: bool) -> LiftChat:
+    """For commands: only warnings are logged, results are what they print."""
+    configure_logging("WARNING")
+    return _open(settings, worker=worker)
+
+
+def _open(settings: Settings, *, worker: bool) -> LiftChat:
+    import torch
+
+    from lift_chat.service import LiftChat
+
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    return LiftChat.open(settings=settings, worker=worker)
+
+
+def read_library(settings: Settings) -> Library:
+    from storage.library import Library
+
+    return Library.read_only(settings.home)
+
+
+def change_library(settings: Settings) -> Library:
+    from storage.library import Library
+
+    configure_logging("WARNING")
+    if not settings.home.is_dir():
+        raise NotFound(f"There is no library in {settings.home}.")
+    return Library.open(settings.home)
+
+
+def serve(settings: Settings, *, browser: bool) -> None:
+    """Returns after SIGTERM or SIGINT, with everything closed."""
+    configure_logging(settings.log_level)
+    log = logging.getLogger(__name__)
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    from ui.app import build_app, launch_options
+
+    with _open(settings, worker=True) as service:
+        app = build_app(service)
+        options = {**launch_options(settings), "inbrowser": browser, "prevent_thread_lock": True}
+        try:
+            app.launch(**options)
+            ended.wait()
+        finally:
+            log.info("closing")
+            app.close()
+    log.info("closed")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Options that several commands share. A flag that is not given is None, never a default: the
+defaults live in `Settings`, under the environment and the configuration file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Home = Annotated[
+    Path | None,
+    typer.Option("--home", metavar="FOLDER", help="The library's folder.", show_default=False),
+]
+BaseModel = Annotated[
+    str | None,
+    typer.Option(
+        "--base-model",
+        metavar="MODEL",
+        help="auto, embedded, a Hub id, a folder or a .gguf file.",
+        show_default=False,
+    ),
+]
+Revision = Annotated[
+    str | None,
+    typer.Option(
+        "--revision", metavar="COMMIT", help="Revision of a Hub model.", show_default=False
+    ),
+]
+FourBit = Annotated[
+    bool | None,
+    typer.Option("--load-in-4bit", help="Load the base model in 4 bits.", show_default=False),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JobArgument = Annotated[
+    str, typer.Argument(metavar="JOB", help="Id, start of an id, or name.", show_default=False)
+]
+AdapterArgument = Annotated[
+    str, typer.Argument(metavar="ADAPTER", help="Id, start of an id, or name.", show_default=False)
+]

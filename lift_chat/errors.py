@@ -1,0 +1,78 @@
+"""The error tree. What is listed here reaches the user as one sentence; anything else is a bug.
+
+LiftChatError
+├── NotFound               unknown id, or not yours                       (storage)
+├── LibraryInUse           another process holds the library              (storage)
+├── LibraryDamaged         index unreadable, or from a newer version      (storage)
+├── DiskFull               no room                                        (storage)
+├── IllegalTransition      the job is not in a state that allows this     (storage)
+├── AdapterDamaged         files missing or changed since publishing      (storage)
+├── UnreadableDocument     intake failed; `reason` says how
+├── InvalidConfig          a setting contradicts another, or is out of range
+├── ModelUnavailable       the base model cannot be had or loaded           (storage)
+├── AdapterMismatch        the adapter was made for another base
+├── OutOfMemory            even the smallest micro-batch does not fit
+└── QueueFull              too many jobs wait
+"""
+
+from __future__ import annotations
+
+from storage.errors import (
+    AdapterDamaged,
+    DiskFull,
+    IllegalTransition,
+    LibraryDamaged,
+    LibraryInUse,
+    LiftChatError,
+    ModelUnavailable,
+    NotFound,
+)
+
+
+class UnreadableDocument(LiftChatError):
+    """A file that cannot become a document. Nothing of it is stored.
+
+    `reason` is one of: empty, too_large, wrong_type, password, damaged, no_text, bomb,
+    too_slow, too_much_memory, missing.
+    """
+
+    code = "unreadable_document"
+
+    def __init__(self, name: str, reason: str, sentence: str) -> None:
+        super().__init__(f"{name}: {sentence}")
+        self.name = name
+        self.reason = reason
+        self.sentence = sentence
+
+
+class InvalidConfig(LiftChatError):
+    code = "invalid_config"
+
+
+class AdapterMismatch(LiftChatError):
+    code = "adapter_mismatch"
+
+
+class OutOfMemory(LiftChatError):
+    code = "out_of_memory"
+
+
+class QueueFull(LiftChatError):
+    code = "queue_full"
+
+
+__all__ = [
+    "AdapterDamaged",
+    "AdapterMismatch",
+    "DiskFull",
+    "IllegalTransition",
+    "InvalidConfig",
+    "LibraryDamaged",
+    "LibraryInUse",
+    "LiftChatError",
+    "ModelUnavailable",
+    "NotFound",
+    "OutOfMemory",
+    "QueueFull",
+    "UnreadableDocument",
+]

@@ -1,0 +1,222 @@
+"""The queue's one worker: claims a job, runs its lesson, publishes the adapter.
+
+The queue itself is rows in the library; front ends write rows and read rows, so nothing here
+depends on a page being open. The worker thread is the only one that trains. Closing the app saves
+a checkpoint and leaves the job to the next start, the same way as a kill does.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from lift_chat.adapters import lora
+from lift_chat.errors import DiskFull, LiftChatError, OutOfMemory
+from lift_chat.lift.lesson import Lesson
+from lift_chat.lift.progress import ProgressEvent
+from lift_chat.lift.recipe import LiftConfig
+from lift_chat.models.engine import Engine
+from storage.library import Library
+from storage.records import Adapter, Job, Metric
+
+log = logging.getLogger(__name__)
+
+METRIC_SECONDS = 0.5
+"""At most one point of the curve per this many seconds, beside first, last and stage changes."""
+
+IDLE_SECONDS = 1.0
+
+
+class _Leave(Exception):
+    """Leaves the lesson between two events; `request` says why."""
+
+    def __init__(self, request: str) -> None:
+        super().__init__(request)
+        self.request = request
+
+
+class Worker:
+    """`start` the thread, `wake` it when a job was queued, `close` it with the app.
+
+    `on_speed` is told (recipe, seconds per trained token) after each run, for later estimates.
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        engine: Engine,
+        text_of: Callable[[Job], str],
+        on_speed: Callable[[LiftConfig, float], None],
+    ) -> None:
+        self._library, self._engine = library, engine
+        self._text_of, self._on_speed = text_of, on_speed
+        self._closing = threading.Event()
+        self._awake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="absorb", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wake(self) -> None:
+        self._awake.set()
+
+    def close(self) -> None:
+        """Returns when the worker has left its job, at most one optimizer step later."""
+        self._closing.set()
+        self._awake.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                job = self._library.claim_next_job()
+                if job is not None:
+                    self._work(job)
+                    continue
+            except Exception:
+                # The thread must outlive whatever a job or a full disk does to it.
+                log.exception("the worker could not handle a job")
+            self._awake.wait(IDLE_SECONDS)
+            self._awake.clear()
+
+    def _work(self, job: Job) -> None:
+        log.info("job %s: start, attempt %d", job.id, job.attempts)
+        try:
+            self._absorb(job)
+        except _Leave as leave:
+            if leave.request == "discard":
+                self._library.finish_job(job.id, "cancelled", message="Discarded.")
+            else:
+                self._library.release_job(job.id)
+        except Exception as error:
+            self._fail(job, error)
+        finally:
+            self._engine.release()
+
+    def _fail(self, job: Job, error: Exception) -> None:
+        known = as_known(error)
+        if known is None:
+            log.exception("job %s: failed", job.id)
+            code, sentence = "internal", f"An internal error stopped the job ({error!r:.200})."
+        else:
+            log.warning("job %s: %s", job.id, known.code)
+            code, sentence = known.code, str(known)
+        self._library.finish_job(job.id, "failed", error_code=code, error=sentence)
+
+    def _absorb(self, job: Job) -> None:
+        config = LiftConfig.from_dict(job.recipe)
+        recorder = _Recorder(self._library, job.id)
+        recorder(ProgressEvent("loading", 0, 1, message="Loading the base model."))
+        base = self._engine.base
+        recorder(ProgressEvent("reading", 0, 1))
+        lesson = Lesson(
+            base,
+            self._text_of(job),
+            config,
+            folder=self._library.run_folder(job.id),
+            turn=self._engine.turn,
+            on_checkpoint=lambda: self._library.credit_job(job.id),
+        )
+        try:
+            self._follow(job, lesson, recorder)
+        except _Leave as leave:
+            if leave.request == "close" and lesson.state.step:
+                lesson.save_checkpoint()
+            if leave.request != "keep":
+                raise
+            lesson.measure_after()
+        self._publish(job, lesson, recorder)
+
+    def _follow(self, job: Job, lesson: Lesson, recorder: _Recorder) -> None:
+        events = lesson.run()
+        try:
+            for event in events:
+                recorder(event)
+                request = "close" if self._closing.is_set() else self._library.job_request(job.id)
+                if request and not (request == "keep" and not lesson.state.step):
+                    raise _Leave(request)
+        finally:
+            events.close()
+
+    def _publish(self, job: Job, lesson: Lesson, recorder: _Recorder) -> Adapter:
+        recorder(ProgressEvent("saving", 0, 1))
+        identity = lesson.loaded.identity
+        with self._library.staged_adapter() as staged:
+            lora.save(lesson.adapted, staged.folder, identity)
+            adapter = self._library.publish_adapter(
+                staged,
+                owner=job.owner,
+                document_id=job.document_id,
+                job_id=job.id,
+                name=job.name,
+                kind=lora.KIND,
+                base_model=identity.name,
+                base_revision=identity.revision,
+                base_fingerprint=identity.fingerprint,
+                recipe=job.recipe,
+                metrics=lesson.metrics(),
+            )
+        if lesson.trained_tokens:
+            self._on_speed(lesson.config, lesson.trained_seconds / lesson.trained_tokens)
+        log.info("job %s: adapter %s", job.id, adapter.id)
+        return adapter
+
+
+class _Recorder:
+    """Writes events as rows, thinned out in time; the last event of a stage always gets through."""
+
+    def __init__(self, library: Library, job_id: str) -> None:
+        self._library, self._job_id = library, job_id
+        self._written = 0.0
+        self._stage = ""
+
+    def __call__(self, event: ProgressEvent) -> None:
+        now = time.monotonic()
+        edge = event.stage != self._stage or event.step >= event.total or bool(event.message)
+        if not edge and now - self._written < METRIC_SECONDS:
+            return
+        self._written, self._stage = now, event.stage
+        self._library.progress(self._job_id, event.stage, event.step, event.total, event.message)
+        if event.loss is not None:
+            self._library.add_metrics(self._job_id, [_metric(event)])
+
+
+def _metric(event: ProgressEvent) -> Metric:
+    return Metric(
+        seq=0,
+        stage=event.stage,
+        step=event.step,
+        total=event.total,
+        loss=event.loss,
+        tokens=event.tokens,
+        tokens_per_second=event.tokens_per_second,
+        seconds=event.seconds,
+        eta_seconds=event.eta_seconds,
+    )
+
+
+def as_known(error: Exception) -> LiftChatError | None:
+    """The user's view of an exception, or None for one that nobody foresaw."""
+    if isinstance(error, LiftChatError):
+        return error
+    if isinstance(error, torch.OutOfMemoryError):
+        return OutOfMemory("The device has not enough free memory for this model and recipe.")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull("The disk is full; free some space and resume the job.")
+    return None
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """A job with the points of its curve; `position` 0 is running or over, 1 is next in line."""
+
+    job: Job
+    metrics: tuple[Metric, ...]
+    position: int

@@ -1,0 +1,1 @@
+"""The method: recipe, segments, loss, training loop, checkpoints."""

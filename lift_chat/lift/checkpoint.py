@@ -1,0 +1,88 @@
+"""Checkpoints that a kill cannot spoil.
+
+A checkpoint is a folder `checkpoint-<step>` with the optimizer's state as safetensors, a few
+numbers as JSON, and `COMPLETE`, written last, which holds the hash of the other two. A folder
+without a valid `COMPLETE` does not count. The two newest are kept: when the newest one is
+damaged, the one before it is used.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from lift_chat.lift.train import TrainState
+from storage.files import sha256_of, sync_folder, sync_tree, write_file
+
+KEEP = 2
+STATE, FACTS, COMPLETE = "state.safetensors", "facts.json", "COMPLETE"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is resumed beside tensors. `fingerprint` and `config` guard against another run's."""
+
+    step: int
+    fingerprint: str
+    config: dict[str, object]
+    loss_before: float
+    tokens: int
+    seconds: float
+
+
+def save_checkpoint(folder: Path, state: TrainState, facts: Facts) -> Path:
+    """Writes one checkpoint below `folder` and drops the oldest. Raises OSError."""
+    target = folder / f"checkpoint-{state.step:08d}"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    tensors = {name: t.detach().cpu().contiguous() for name, t in state.optimizer.state().items()}
+    save_file(tensors, target / STATE)
+    (target / FACTS).write_text(json.dumps(asdict(facts)), encoding="utf-8")
+    sync_tree(target)
+    seal = {name: sha256_of(target / name) for name in (STATE, FACTS)}
+    write_file(target / COMPLETE, json.dumps(seal).encode())
+    sync_folder(folder)
+    for old in _folders(folder)[KEEP:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def restore_checkpoint(
+    folder: Path, state: TrainState, *, fingerprint: str, config: dict[str, object]
+) -> Facts | None:
+    """Brings `state` to the newest valid checkpoint of this very run, or returns None."""
+    for candidate in _folders(folder):
+        facts = _read_facts(candidate)
+        if facts is None or facts.fingerprint != fingerprint or facts.config != config:
+            continue
+        try:
+            state.optimizer.restore(load_file(candidate / STATE))
+        except (OSError, SafetensorError, KeyError, RuntimeError):
+            continue
+        state.step = facts.step
+        return facts
+    return None
+
+
+def has_checkpoint(folder: Path) -> bool:
+    return any(_read_facts(candidate) is not None for candidate in _folders(folder))
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(folder.glob("checkpoint-*"), reverse=True)
+
+
+def _read_facts(candidate: Path) -> Facts | None:
+    """The facts, if the seal holds for both files."""
+    try:
+        seal = json.loads((candidate / COMPLETE).read_bytes())
+        if any(seal[name] != sha256_of(candidate / name) for name in (STATE, FACTS)):
+            return None
+        return Facts(**json.loads((candidate / FACTS).read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

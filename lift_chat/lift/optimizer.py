@@ -1,0 +1,82 @@
+"""AdamW over bf16 adapters with fp32 masters.
+
+The adapter multiplies in the base's dtype; the update is far below bf16's resolution and is
+accumulated in an fp32 copy that only the optimizer sees.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from lift_chat.lift.recipe import LiftConfig
+
+BETAS = (0.9, 0.98)
+"""The method's own (lower second beta than the usual 0.999: runs are a few dozen steps)."""
+CLIP = 1.0
+FLOOR = 0.1
+"""Where a falling schedule ends, as a share of the peak rate."""
+
+
+def rate(config: LiftConfig, step: int, total: int) -> float:
+    """Learning rate of optimizer step `step` of `total`, both counted from 0."""
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / (config.warmup_steps + 1)
+    if config.schedule == "constant":
+        return config.learning_rate
+    done = (step - config.warmup_steps) / max(total - config.warmup_steps, 1)
+    fall = done if config.schedule == "linear" else (1 - math.cos(math.pi * done)) / 2
+    return config.learning_rate * (1 - (1 - FLOOR) * fall)
+
+
+class MasterAdamW:
+    """One optimizer step at a time; its whole state goes through `state` and `restore`."""
+
+    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
+        self.parameters = list(parameters)
+        self.masters = [parameter.detach().float().clone() for parameter in self.parameters]
+        self._adam = torch.optim.AdamW(self.masters, lr=0.0, betas=BETAS, weight_decay=0.0)
+
+    @torch.no_grad()
+    def step(self, learning_rate: float) -> None:
+        """Applies and clears the parameters' gradients, clipped to norm 1."""
+        for master, parameter in zip(self.masters, self.parameters, strict=True):
+            master.grad = None if parameter.grad is None else parameter.grad.float()
+        nn.utils.clip_grad_norm_(self.masters, CLIP)
+        self._adam.param_groups[0]["lr"] = learning_rate
+        self._adam.step()
+        self.clear()
+        self._copy_down()
+
+    def clear(self) -> None:
+        for master, parameter in zip(self.masters, self.parameters, strict=True):
+            master.grad = parameter.grad = None
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Masters and moments by name, fp32."""
+        tensors = {}
+        for index, master in enumerate(self.masters):
+            tensors[f"master.{index}"] = master
+            for name, value in self._adam.state[master].items():
+                tensors[f"{name}.{index}"] = value
+        return tensors
+
+    @torch.no_grad()
+    def restore(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Inverse of `state`. Raises KeyError or RuntimeError for a state of another adapter."""
+        for index, master in enumerate(self.masters):
+            master.copy_(tensors[f"master.{index}"])
+            self._adam.state[master] = {
+                name: tensors[f"{name}.{index}"]
+                .clone()
+                .to("cpu" if name == "step" else master.device)
+                for name in ("step", "exp_avg", "exp_avg_sq")
+            }
+        self._copy_down()
+
+    def _copy_down(self) -> None:
+        for master, parameter in zip(self.masters, self.parameters, strict=True):
+            parameter.copy_(master)

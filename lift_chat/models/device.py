@@ -1,0 +1,95 @@
+"""What this machine computes on: device, dtype, free memory. Knows nothing of models."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import psutil
+import torch
+
+from lift_chat.errors import ModelUnavailable
+
+Turn = Callable[[], AbstractContextManager[None]]
+"""Borrows the device for one micro-batch or one token; everything that computes takes turns."""
+
+
+BF16_GAIN = 1.2
+"""How much faster than fp32 bf16 must be on a CPU to be worth its coarser numbers."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """`kind` is a torch device type; `dtype` the one that this device multiplies fastest in."""
+
+    kind: str
+    name: str
+    dtype: torch.dtype
+
+    @property
+    def torch(self) -> torch.device:
+        return torch.device(self.kind)
+
+    def free_memory(self) -> int:
+        """Bytes that a new allocation can have now."""
+        if self.kind == "cuda":
+            return int(torch.cuda.mem_get_info()[0])
+        return int(psutil.virtual_memory().available)
+
+    def total_memory(self) -> int:
+        if self.kind == "cuda":
+            return int(torch.cuda.mem_get_info()[1])
+        return int(psutil.virtual_memory().total)
+
+    def used_memory(self) -> int:
+        """Peak bytes of this process since `reset_peak` (CUDA), or its resident bytes (CPU)."""
+        if self.kind == "cuda":
+            return int(torch.cuda.max_memory_allocated())
+        return int(psutil.Process().memory_info().rss)
+
+    def release(self) -> None:
+        """Gives cached blocks back to the device."""
+        if self.kind == "cuda":
+            torch.cuda.empty_cache()
+
+
+def pick_device(wanted: str = "auto") -> Device:
+    """The named device, or the best one there is. Raises `ModelUnavailable`."""
+    kind = wanted
+    if wanted == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+    if kind == "cuda":
+        if not torch.cuda.is_available():
+            raise ModelUnavailable("A CUDA device was asked for, but torch finds none.")
+        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+        return Device("cuda", torch.cuda.get_device_name(), dtype)
+    if kind == "cpu":
+        return Device("cpu", platform.processor() or platform.machine(), _cpu_dtype())
+    raise ModelUnavailable(f"Unknown device {wanted!r}; use auto, cpu or cuda.")
+
+
+def _cpu_dtype() -> torch.dtype:
+    """The dtype that this CPU multiplies faster in, found by trying.
+
+    Instruction flags do not tell: with the same AVX512-BF16 flag, one machine is four times
+    faster in bf16 and another twice as slow. Both are far from the threshold, so noise does not
+    decide, and a resumed run finds the same answer.
+    """
+    if not torch.cpu._is_avx512_bf16_supported():
+        return torch.float32  # bf16 would be emulated
+    times = {torch.bfloat16: float("inf"), torch.float32: float("inf")}
+    for _ in range(5):
+        for dtype in times:
+            times[dtype] = min(times[dtype], _multiply_seconds(dtype))
+    faster = times[torch.float32] / times[torch.bfloat16]
+    return torch.bfloat16 if faster >= BF16_GAIN else torch.float32
+
+
+def _multiply_seconds(dtype: torch.dtype) -> float:
+    left, right = torch.ones(512, 576, dtype=dtype), torch.ones(576, 1536, dtype=dtype)
+    started = time.perf_counter()
+    left @ right
+    return time.perf_counter() - started

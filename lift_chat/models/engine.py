@@ -1,0 +1,132 @@
+"""The one owner of the device: loads the base once, hands out twins, and takes turns.
+
+Two trees over the same tensors exist at a time: one trains, one chats; each has its own adapter.
+`turn()` is a fair lock, held for one micro-batch or for a few decoded tokens, so that a chat gets
+in between the steps of a training run. The untouched base itself answers for "compare".
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lift_chat.adapters import lora
+from lift_chat.errors import AdapterMismatch
+from lift_chat.models.loading import LoadedModel
+from storage.records import Adapter
+
+
+class FairLock:
+    """A mutex that is granted in the order of asking; `threading.Lock` promises no order, and a
+    training loop that releases and asks again at once would keep a chat waiting."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._waiting: deque[threading.Lock] = deque()
+        self._held = False
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        self._acquire()
+        try:
+            yield
+        finally:
+            self._release()
+
+    def _acquire(self) -> None:
+        with self._mutex:
+            if not self._held:
+                self._held = True
+                return
+            ticket = threading.Lock()
+            ticket.acquire()
+            self._waiting.append(ticket)
+        ticket.acquire()
+
+    def _release(self) -> None:
+        with self._mutex:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._held = False
+
+
+class Engine:
+    """`load` makes the base at the first need; it is called once."""
+
+    def __init__(self, load: Callable[[], LoadedModel]) -> None:
+        self._load = load
+        self._loading = threading.Lock()
+        self._loaded: LoadedModel | None = None
+        self._lock = FairLock()
+        self._chat: tuple[str, Any] = ("", None)
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._loaded is not None
+
+    @property
+    def base(self) -> LoadedModel:
+        """The base model, loaded at the first call. Raises `ModelUnavailable`."""
+        with self._loading:
+            if self._loaded is None:
+                self._loaded = self._load()
+            return self._loaded
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """The device, for a short while."""
+        with self._lock.turn():
+            yield
+
+    def adapted(self, adapter: Adapter, folder: Callable[[], Path]) -> Any:
+        """The chat tree with this adapter on it; switching loads files, never the base.
+
+        `folder` is asked only when the files have to be read.
+
+        Raises `AdapterMismatch` or `AdapterDamaged`.
+        """
+        base = self.base
+        mismatch = mismatch_of(adapter, base)
+        if mismatch:
+            raise AdapterMismatch(mismatch)
+        with self._loading:
+            held, tree = self._chat
+            if held != adapter.id:
+                tree = lora.load(base.twin(), folder())
+                self._chat = (adapter.id, tree)
+            return tree
+
+    def forget(self, adapter_id: str) -> None:
+        """Drops the chat tree of a deleted adapter."""
+        with self._loading:
+            if self._chat[0] == adapter_id:
+                self._chat = ("", None)
+
+    def release(self) -> None:
+        """Gives back the device memory of finished runs."""
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def mismatch_of(adapter: Adapter, base: LoadedModel) -> str:
+    """One sentence when the adapter was made for another base, else ''."""
+    identity = base.identity
+    if adapter.base_fingerprint == identity.fingerprint:
+        return ""
+    if adapter.base_model != identity.name:
+        return (
+            f"“{adapter.name}” was made for {adapter.base_model}, but {identity.name} is loaded; "
+            f"start lift-chat with --base-model {adapter.base_model}."
+        )
+    return (
+        f"“{adapter.name}” was made for another version of {adapter.base_model} "
+        f"({adapter.base_revision or adapter.base_fingerprint[:12]}) than the loaded one "
+        f"({identity.revision or identity.fingerprint[:12]})."
+    )

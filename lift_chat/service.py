@@ -1,0 +1,401 @@
+"""LiftChat: the verbs that every front end calls; nothing below it is called by them.
+
+Owns the library, the engine and the worker of one data folder. Every verb that touches somebody's
+things takes the owner and passes it to the library, which knows nothing but `NotFound` for
+what is not theirs. Methods may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from lift_chat import __version__
+from lift_chat.chat import Chat, Comparison, as_messages
+from lift_chat.documents import read
+from lift_chat.errors import InvalidConfig, LiftChatError, QueueFull
+from lift_chat.estimate import Estimate, Speed, estimate, measure_speed
+from lift_chat.jobs import JobStatus, Worker
+from lift_chat.lift.recipe import LiftConfig
+from lift_chat.models.catalog import Choice, choose
+from lift_chat.models.context import ChatSettings, WindowFacts
+from lift_chat.models.device import Device, pick_device
+from lift_chat.models.engine import Engine, mismatch_of
+from lift_chat.models.loading import LoadedModel, load_model
+from lift_chat.settings import Settings
+from storage.files import sha256_of
+from storage.library import Library
+from storage.records import (
+    LOCAL,
+    Adapter,
+    Chapter,
+    Conversation,
+    Document,
+    Job,
+    Message,
+    Page,
+)
+
+MAX_QUEUED = 100
+
+
+class LiftChat:
+    """Open it with `LiftChat.open(folder)`; use it as a context manager or call `close`."""
+
+    def __init__(self, library: Library, settings: Settings, *, worker: bool) -> None:
+        self.library, self.settings = library, settings
+        if settings.threads is not None:
+            torch.set_num_threads(settings.threads)
+        self.device: Device = pick_device(settings.device)
+        self.choice: Choice = choose(settings.base_model, self.device)
+        self.engine = Engine(self._load_base)
+        self._chat = Chat(library, self.engine)
+        self._speeds: dict[tuple[object, ...], Speed] = {}
+        self._worker = Worker(library, self.engine, self._text_of, self._learn_speed)
+        library.recover_jobs()
+        if worker:
+            self._worker.start()
+
+    @classmethod
+    def open(
+        cls,
+        root: str | Path | None = None,
+        *,
+        settings: Settings | None = None,
+        worker: bool = True,
+    ) -> Self:
+        """The library in `root` (default: the settings' home). Raises `LibraryInUse`."""
+        settings = settings or Settings()
+        if root is not None:
+            settings = settings.model_copy(update={"home": Path(root).expanduser()})
+        library = Library.open(settings.home)
+        try:
+            return cls(library, settings, worker=worker)
+        except BaseException:
+            library.close()
+            raise
+
+    def close(self) -> None:
+        self._worker.close()
+        self.library.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _load_base(self) -> LoadedModel:
+        return load_model(
+            self.choice.name,
+            self.device,
+            cache=self.settings.cache,
+            revision=self.settings.revision,
+            four_bit=self.settings.load_in_4bit,
+        )
+
+    # Documents
+
+    def add_document(
+        self, path: str | Path, *, name: str | None = None, owner: str = LOCAL
+    ) -> Document:
+        """Reads and stores a file; the same bytes give the same document.
+
+        Raises `UnreadableDocument` (nothing is stored then) or `DiskFull`.
+        """
+        path = Path(path)
+        if path.is_file() and (known := self.library.find_document(sha256_of(path), owner)):
+            return known
+        found = read(path, name=name)
+        document, _ = self.library.add_document(
+            path,
+            owner=owner,
+            name=name or path.name,
+            kind=found.kind,
+            title=found.title,
+            author=found.author,
+            language=found.language,
+            pages=found.pages,
+            outline=found.outline,
+            quality=found.quality,
+        )
+        return document
+
+    def documents(self, *, query: str = "", owner: str = LOCAL) -> list[Document]:
+        return self.library.documents(owner, query)
+
+    def document(self, document_id: str, *, owner: str = LOCAL) -> Document:
+        return self.library.document(document_id, owner)
+
+    def outline(self, document_id: str, *, owner: str = LOCAL) -> list[Chapter]:
+        return self.library.outline(document_id, owner)
+
+    def pages(self, document_id: str, *, owner: str = LOCAL) -> list[Page]:
+        return self.library.pages(document_id, owner)
+
+    def delete_document(self, document_id: str, *, owner: str = LOCAL) -> int:
+        """Bytes freed. Adapters made of it stay. Refused while a job needs it."""
+        return self.library.delete_document(document_id, owner)
+
+    # Absorbing
+
+    def estimate(self, document_id: str, config: LiftConfig, *, owner: str = LOCAL) -> Estimate:
+        """Time and memory of a run; measures this machine's speed at the first call."""
+        text = selected_text(self.library, document_id, owner, config.chapters)
+        base = self.engine.base
+        key = _speed_key(config)
+        if key not in self._speeds:
+            self._speeds[key] = measure_speed(base, config, self.engine.turn)
+        return estimate(base, text, config, self._speeds[key])
+
+    def absorb(
+        self,
+        document_id: str,
+        config: LiftConfig | None = None,
+        *,
+        name: str = "",
+        owner: str = LOCAL,
+    ) -> JobHandle:
+        """Queues a run. The same document, recipe and base give the job that is already there."""
+        config = config or LiftConfig.preset("read")
+        document = self.library.document(document_id, owner)
+        outline = self.library.outline(document_id, owner)
+        if any(index >= len(outline) for index in config.chapters):
+            raise InvalidConfig(f"“{document.title}” has {len(outline)} chapters to choose from.")
+        recipe = config.to_dict()
+        job = self.library.find_job(document_id, owner, recipe, self.choice.name)
+        if job is None:
+            if sum(entry.state == "queued" for entry in self.library.jobs(owner)) >= MAX_QUEUED:
+                raise QueueFull(f"{MAX_QUEUED} jobs wait already; let some finish first.")
+            job = self.library.add_job(
+                document_id,
+                owner=owner,
+                name=name or document.title,
+                recipe=recipe,
+                base_model=self.choice.name,
+            )
+        elif job.state == "interrupted":
+            job = self.library.requeue_job(job.id, owner)
+        self._worker.wake()
+        return JobHandle(job.id, self, owner)
+
+    def job(self, job_id: str, *, since: int = 0, owner: str = LOCAL) -> JobStatus:
+        """The job and the points of its curve after `since` (a metric's `seq`)."""
+        job = self.library.job(job_id, owner)
+        position = self.library.queue_position(job_id) if job.state == "queued" else 0
+        return JobStatus(job, tuple(self.library.metrics(job_id, since)), position)
+
+    def jobs(self, *, owner: str = LOCAL) -> list[Job]:
+        return self.library.jobs(owner)
+
+    def stop_job(self, job_id: str, *, keep: bool, owner: str = LOCAL) -> Job:
+        """Stops after the current step; `keep` publishes what was learned so far."""
+        return self.library.request_stop(job_id, owner, keep)
+
+    def resume_job(self, job_id: str, *, owner: str = LOCAL) -> Job:
+        """Queues an interrupted or failed job again; it goes on from its last checkpoint."""
+        job = self.library.requeue_job(job_id, owner)
+        self._worker.wake()
+        return job
+
+    # Library
+
+    def adapters(
+        self, *, query: str = "", tags: Sequence[str] = (), owner: str = LOCAL
+    ) -> list[Adapter]:
+        return self.library.adapters(owner, query, tags)
+
+    def adapter(self, adapter_id: str, *, owner: str = LOCAL) -> Adapter:
+        return self.library.adapter(adapter_id, owner)
+
+    def update_adapter(
+        self,
+        adapter_id: str,
+        *,
+        name: str | None = None,
+        tags: Sequence[str] | None = None,
+        note: str | None = None,
+        owner: str = LOCAL,
+    ) -> Adapter:
+        return self.library.update_adapter(adapter_id, owner, name=name, tags=tags, note=note)
+
+    def delete_adapter(self, adapter_id: str, *, owner: str = LOCAL) -> int:
+        """Bytes freed. Its conversations go with it."""
+        freed = self.library.delete_adapter(adapter_id, owner)
+        self.engine.forget(adapter_id)
+        return freed
+
+    def compatible(self, adapter: Adapter) -> str:
+        """'' if the adapter fits the base model, else one sentence."""
+        return mismatch_of(adapter, self.engine.base)
+
+    # Chat
+
+    def reply(
+        self,
+        adapter_id: str,
+        messages: str | Sequence[Message],
+        settings: ChatSettings | None = None,
+        *,
+        owner: str = LOCAL,
+    ) -> Iterator[str]:
+        """Yields the answer's text increments; closing the generator stops it."""
+        adapter = self.library.adapter(adapter_id, owner)
+        return self._chat.reply(adapter, messages, settings or ChatSettings())
+
+    def window(
+        self,
+        adapter_id: str,
+        messages: str | Sequence[Message],
+        settings: ChatSettings | None = None,
+        *,
+        owner: str = LOCAL,
+    ) -> WindowFacts:
+        """What the model would be given for the next answer."""
+        adapter = self.library.adapter(adapter_id, owner)
+        return self._chat.window(adapter, messages, settings or ChatSettings()).facts
+
+    def compare(
+        self,
+        adapter_id: str,
+        message: str,
+        settings: ChatSettings | None = None,
+        *,
+        owner: str = LOCAL,
+    ) -> Iterator[Comparison]:
+        """The same question to the adapter and to the untouched base, same window and seed."""
+        adapter = self.library.adapter(adapter_id, owner)
+        return self._chat.compare(adapter, message, settings or ChatSettings())
+
+    def conversations(self, adapter_id: str, *, owner: str = LOCAL) -> list[Conversation]:
+        return self.library.conversations(adapter_id, owner)
+
+    def start_conversation(self, adapter_id: str, *, owner: str = LOCAL) -> Conversation:
+        return self.library.add_conversation(adapter_id, owner)
+
+    def messages(self, conversation_id: str, *, owner: str = LOCAL) -> list[Message]:
+        return self.library.messages(conversation_id, owner)
+
+    def converse(
+        self,
+        conversation_id: str,
+        text: str,
+        settings: ChatSettings | None = None,
+        *,
+        owner: str = LOCAL,
+    ) -> Iterator[str]:
+        """Like `reply`, in a stored conversation: the question is kept at once, the answer at the
+        end, also when it is cut short by closing the generator."""
+        settings = settings or ChatSettings()
+        conversation = self.library.conversation(conversation_id, owner)
+        adapter = self.library.adapter(conversation.adapter_id, owner)
+        history = self.library.messages(conversation_id, owner)
+        asked = as_messages([*history, Message("user", text)])
+        facts = self._chat.window(adapter, asked, settings).facts
+        self.library.add_message(conversation_id, owner, asked[-1])
+        answer = ""
+        try:
+            with closing(self._chat.reply(adapter, asked, settings)) as pieces:
+                for piece in pieces:
+                    answer += piece
+                    yield piece
+        finally:
+            kept = {"window": facts.sentence(), "settings": settings.to_dict()}
+            self.library.add_message(conversation_id, owner, Message("assistant", answer, kept))
+
+    def rewind(self, conversation_id: str, keep: int, *, owner: str = LOCAL) -> None:
+        """Forgets all but the first `keep` messages: for retry, edit and undo."""
+        self.library.rewind(conversation_id, owner, keep)
+
+    def delete_conversation(self, conversation_id: str, *, owner: str = LOCAL) -> None:
+        self.library.delete_conversation(conversation_id, owner)
+
+    # State
+
+    def health(self) -> dict[str, Any]:
+        """JSON facts about the running app; loads nothing."""
+        return {
+            "status": "ok",
+            "version": __version__,
+            "device": self.device.name,
+            "base_model": self.choice.name,
+            "base_why": self.choice.why,
+            "base_loaded": self.engine.is_loaded,
+            "library": str(self.settings.home),
+            "jobs_waiting": self.library.waiting_jobs(),
+            "free_disk_bytes": self.library.free_bytes(),
+        }
+
+    def _text_of(self, job: Job) -> str:
+        chapters = LiftConfig.from_dict(job.recipe).chapters
+        return selected_text(self.library, job.document_id, job.owner, chapters)
+
+    def _learn_speed(self, config: LiftConfig, seconds_per_token: float) -> None:
+        basis = "From the last run with such a recipe on this machine."
+        self._speeds[_speed_key(config)] = Speed(seconds_per_token, config.segment_tokens, basis)
+
+
+@dataclass(frozen=True)
+class JobHandle:
+    """A queued run, as a program holds it."""
+
+    id: str
+    app: LiftChat
+    owner: str
+
+    def status(self, since: int = 0) -> JobStatus:
+        return self.app.job(self.id, since=since, owner=self.owner)
+
+    def events(self, poll: float = 0.25) -> Iterator[JobStatus]:
+        """The status whenever something is new, until the job is over."""
+        since, last = 0, None
+        while True:
+            status = self.status(since)
+            since = status.metrics[-1].seq if status.metrics else since
+            if status.metrics or status.job != last:
+                last = status.job
+                yield status
+            if status.job.is_over:
+                return
+            time.sleep(poll)
+
+    def wait(self, timeout: float | None = None) -> Adapter:
+        """The adapter, once it is made. Raises the job's error, or TimeoutError."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for status in self.events():
+            if status.job.adapter_id and status.job.state == "done":
+                return self.app.adapter(status.job.adapter_id, owner=self.owner)
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError(f"job {self.id} is not done after {timeout} s")
+        raise over_without_adapter(status.job)
+
+
+def over_without_adapter(job: Job) -> LiftChatError:
+    """The error that a finished job without an adapter stands for, with its stable code."""
+    error = LiftChatError(job.error or job.message or f"The job was {job.state}.")
+    error.code = job.error_code or job.state
+    return error
+
+
+def selected_text(library: Library, document_id: str, owner: str, chapters: Sequence[int]) -> str:
+    """The document's text, or that of the ticked chapters in reading order, each part once."""
+    text = library.document_text(document_id, owner)
+    if not chapters:
+        return text
+    outline = library.outline(document_id, owner)
+    parts, reached = [], 0
+    for start, end in sorted((outline[i].start, outline[i].end) for i in chapters):
+        if end > reached:
+            parts.append(text[max(start, reached) : end])
+            reached = end
+    return "\n\n".join(parts)
+
+
+def _speed_key(config: LiftConfig) -> tuple[object, ...]:
+    return (config.rank, config.targets, config.segment_tokens)

@@ -1,0 +1,218 @@
+"""Documents: a folder per content, a row per owner.
+
+The same bytes lie once under `documents/<sha256>/`, whoever added them; each owner's row has a
+card in the folder's `owners/`, so that a lost index can be rebuilt for all of them. The folder
+goes with the last row. Knows nothing of how a document is read.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from storage import files, manifest
+from storage.connection import named_errors
+from storage.content import Content, read_outline, read_pages
+from storage.errors import IllegalTransition, LiftChatError, NotFound
+from storage.records import Chapter, Document, Page
+from storage.search import Words, expression, forget_words, joined, store_words
+from storage.store import Store, bury, unbury
+from storage.values import clean, new_id, now, to_json
+
+KIND = "document"
+OWNERS = "owners"
+_FACTS = ("kind", "title", "author", "language", "pages", "characters", "bytes", "quality")
+_COLUMNS = ", ".join(f"d.{field.name}" for field in fields(Document))
+
+
+def add(
+    store: Store, original: Path, *, owner: str, name: str, content: Content
+) -> tuple[Document, bool]:
+    """The document and whether it is new to this owner. Raises `DiskFull`."""
+    files.require_room(store.root, original.stat().st_size + content.most_bytes)
+    with named_errors(store.root), files.staged_folder(store.staging, new_id()) as folder:
+        sha256, size = files.copy_hashed(original, folder / f"original{content.suffix}")
+        known = find(store, sha256, owner)
+        if known is not None and manifest.is_sound(store.documents / sha256, KIND):
+            return known, False
+        content.write(folder)
+        (folder / OWNERS).mkdir()
+        manifest.seal(folder, KIND, facts=content.facts(size))
+        with store.shelf:
+            return _shelve(store, folder, sha256=sha256, owner=owner, name=clean(name))
+
+
+def _shelve(
+    store: Store, staged: Path, *, sha256: str, owner: str, name: str
+) -> tuple[Document, bool]:
+    """Moves the folder into place unless it is there, and writes what is missing of the rest."""
+    known, folder = find(store, sha256, owner), store.documents / sha256
+    card = {"id": new_id(), "owner": owner, "name": name, "created_at": now()}
+    try:
+        if manifest.is_sound(folder, KIND):
+            if known is None:
+                write_card(folder, card)
+        else:
+            if folder.exists():
+                files.quarantine(folder, store.staging)
+            for other in cards(store, sha256) + ([card] if known is None else []):
+                write_card(staged, other)
+            files.move_into_place(staged, folder)
+        if known is None:
+            insert(store, folder, card)
+    except BaseException:
+        _unshelve(store, sha256, card["id"])
+        raise
+    return (known, False) if known else (document(store, card["id"], owner), True)
+
+
+def cards(store: Store, sha256: str) -> list[dict[str, str]]:
+    """What the folder's `owners/` has to say: one for each row of any owner."""
+    with store.read() as db:
+        query = "SELECT id, owner, name, created_at FROM documents WHERE sha256 = ?"
+        return list(db.query(query, [sha256]))
+
+
+def write_card(folder: Path, card: dict[str, str]) -> None:
+    files.write_file(folder / OWNERS / f"{card['id']}.json", to_json(card).encode("ascii"))
+
+
+def _unshelve(store: Store, sha256: str, document_id: str) -> None:
+    """Takes back what `_shelve` put down, unless its transaction came through after all."""
+    folder = store.documents / sha256
+    # Nothing here may hide the error that led here; the next start looks again.
+    with suppress(LiftChatError, OSError):
+        left = [card["id"] for card in cards(store, sha256)]
+        if not left:
+            files.remove_folder(folder, store.staging)
+        elif document_id not in left:
+            (folder / OWNERS / f"{document_id}.json").unlink(missing_ok=True)
+
+
+def insert(store: Store, folder: Path, card: dict[str, str]) -> None:
+    """The row of a folder that is in place."""
+    told = manifest.read(folder, KIND).facts
+    facts = {name: told[name] for name in _FACTS}
+    headings = joined([chapter.title for chapter in read_outline(folder)])
+    with store.write() as db:
+        row = {**facts, **card, "sha256": folder.name, "quality": to_json(facts["quality"])}
+        names = ", ".join(row)
+        marks = ", ".join("?" * len(row))
+        cursor = db.execute(f"INSERT INTO documents ({names}) VALUES ({marks})", [*row.values()])
+        words = Words(
+            title=facts["title"], author=facts["author"], name=card["name"], headings=headings
+        )
+        store_words(db, "document_words", seq=int(cursor.lastrowid or 0), words=words)
+
+
+def find(store: Store, sha256: str, owner: str) -> Document | None:
+    query = f"SELECT {_COLUMNS} FROM documents d WHERE sha256 = ? AND owner = ?"
+    with store.read() as db:
+        return next((_document(row) for row in db.query(query, [sha256, owner])), None)
+
+
+def document(store: Store, document_id: str, owner: str) -> Document:
+    """Raises `NotFound`."""
+    with store.read() as db:
+        return one(db, document_id, owner)
+
+
+def one(db: Database, document_id: str, owner: str) -> Document:
+    query = f"SELECT {_COLUMNS} FROM documents d WHERE id = ? AND owner = ?"
+    for row in db.query(query, [document_id, owner]):
+        return _document(row)
+    raise NotFound("There is no such document.")
+
+
+def documents(store: Store, owner: str, query: str = "") -> list[Document]:
+    """Newest first; with a query, best match first."""
+    match = expression(query)
+    sql = f"SELECT {_COLUMNS} FROM documents d WHERE owner = ? ORDER BY d.seq DESC"
+    if match:
+        sql = (
+            f"SELECT {_COLUMNS} FROM document_words w JOIN documents d ON d.seq = w.rowid"
+            f" WHERE d.owner = ? AND document_words MATCH ? ORDER BY w.rank, d.seq DESC"
+        )
+    with store.read() as db:
+        return [_document(row) for row in db.query(sql, [owner, match] if match else [owner])]
+
+
+def _document(row: dict[str, Any]) -> Document:
+    return Document(**{**row, "quality": json.loads(row["quality"])})
+
+
+def pages(store: Store, document_id: str, owner: str) -> list[Page]:
+    """Raises `NotFound`, also where the folder has been lost."""
+    known = document(store, document_id, owner)
+    try:
+        return read_pages(_folder(store, known))
+    except (OSError, ValueError, TypeError) as error:
+        raise _lost(known) from error
+
+
+def outline(store: Store, document_id: str, owner: str) -> list[Chapter]:
+    """Raises `NotFound`, also where the folder has been lost."""
+    known = document(store, document_id, owner)
+    try:
+        return read_outline(_folder(store, known))
+    except (OSError, ValueError, TypeError) as error:
+        raise _lost(known) from error
+
+
+def _folder(store: Store, known: Document) -> Path:
+    return store.documents / known.sha256
+
+
+def _lost(known: Document) -> NotFound:
+    return NotFound(f"The text of “{known.name}” is not in the library; add the file again.")
+
+
+def delete(store: Store, document_id: str, owner: str) -> tuple[int, list[str]]:
+    """Bytes freed, and the ids of the jobs on it, whose checkpoints are of no use any more.
+
+    Raises `NotFound`, or `IllegalTransition` while a job on it waits or runs. The row goes
+    first: what is cut off here is finished at the next start.
+    """
+    with store.shelf:
+        with store.write() as db:
+            known = one(db, document_id, owner)
+            jobs = list(db.query("SELECT id, state FROM jobs WHERE document_id = ?", [document_id]))
+            if any(job["state"] in ("queued", "running") for job in jobs):
+                raise IllegalTransition(f"“{known.name}” is being absorbed; stop that first.")
+            remove_row(db, document_id)
+            bury(db, document_id)
+        freed = clear(store, known.sha256, document_id)
+    return freed, [job["id"] for job in jobs]
+
+
+def remove_row(db: Database, document_id: str) -> None:
+    for row in list(db.query("SELECT seq FROM documents WHERE id = ?", [document_id])):
+        forget_words(db, "document_words", seq=row["seq"])
+    db.execute("DELETE FROM documents WHERE id = ?", [document_id])
+    db.execute(
+        "UPDATE jobs SET state = 'cancelled', message = 'The document was deleted.'"
+        " WHERE document_id = ? AND state = 'interrupted'",
+        [document_id],
+    )
+
+
+def clear(store: Store, sha256: str, document_id: str) -> int:
+    """Removes what is left of a deleted row: its card, or the folder if it was the last one.
+
+    Gives the bytes freed; 0 where other owners keep the folder.
+    """
+    folder, freed = store.documents / sha256, 0
+    card = folder / OWNERS / f"{document_id}.json"
+    if cards(store, sha256):
+        with suppress(OSError):
+            card.unlink(missing_ok=True)
+    else:
+        freed = files.remove_folder(folder, store.staging)
+    if not card.exists():
+        unbury(store, document_id)
+    return freed

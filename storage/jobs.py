@@ -1,0 +1,255 @@
+"""The queue and the states of a job; at most one job runs.
+
+Who may go where is in `LEGAL` and nowhere else: a step is an UPDATE that also names the state it
+starts from, so two threads cannot both take it. Knows nothing of training.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+from sqlite_utils import Database
+
+from storage import documents
+from storage.errors import IllegalTransition, NotFound
+from storage.records import Job, JobRequest, JobState
+from storage.store import Store
+from storage.values import clean, new_id, now, to_json
+
+LEGAL: dict[JobState, tuple[JobState, ...]] = {
+    "queued": ("running", "cancelled"),
+    "running": ("done", "failed", "cancelled", "interrupted", "queued"),
+    "interrupted": ("queued", "cancelled"),
+    "failed": ("queued", "cancelled"),
+    "done": (),
+    "cancelled": (),
+}
+_FRESH = {"finished_at": "", "message": "", "error_code": "", "error": ""}
+_COLUMNS = ", ".join(field.name for field in fields(Job))
+
+
+def add(
+    store: Store, document_id: str, owner: str, *, name: str, recipe: dict[str, Any], base: str
+) -> Job:
+    """A queued job; an equal one that waits or runs already is returned instead.
+
+    Looking and adding are one transaction, so a double click makes one job. Raises `NotFound`.
+    """
+    with store.write() as db:
+        documents.one(db, document_id, owner)
+        live = _equal(db, document_id, owner, recipe=recipe, base=base, states=_LIVE)
+        if live is not None:
+            return live
+        job_id = new_id()
+        db.execute(
+            "INSERT INTO jobs (id, owner, document_id, name, recipe, base_model, created_at, place)"
+            f" VALUES (?, ?, ?, ?, ?, ?, ?, {_LAST_PLACE})",
+            [job_id, owner, document_id, clean(name), to_json(recipe), clean(base), now()],
+        )
+        return one(db, job_id)
+
+
+_LIVE = "state IN ('queued', 'running')"
+_USABLE = (
+    "(state IN ('queued', 'running', 'interrupted') OR state = 'done'"
+    " AND adapter_id IN (SELECT id FROM adapters WHERE state = 'ready'))"
+)
+_LAST_PLACE = "(SELECT COALESCE(MAX(place), 0) + 1 FROM jobs)"
+
+
+def find(
+    store: Store, document_id: str, owner: str, *, recipe: dict[str, Any], base: str
+) -> Job | None:
+    """The newest equal job that makes another one needless.
+
+    A done job whose adapter has been deleted, or lost its files, is not such a job.
+    """
+    with store.read() as db:
+        return _equal(db, document_id, owner, recipe=recipe, base=base, states=_USABLE)
+
+
+def _equal(
+    db: Database, document_id: str, owner: str, *, recipe: dict[str, Any], base: str, states: str
+) -> Job | None:
+    sql = (
+        f"SELECT {_COLUMNS} FROM jobs WHERE document_id = ? AND owner = ? AND recipe = ?"
+        f" AND base_model = ? AND {states} ORDER BY seq DESC LIMIT 1"
+    )
+    rows = db.query(sql, [document_id, owner, to_json(recipe), clean(base)])
+    return next((_job(row) for row in rows), None)
+
+
+def job(store: Store, job_id: str, owner: str | None = None) -> Job:
+    """As `one`."""
+    with store.read() as db:
+        return one(db, job_id, owner)
+
+
+def one(db: Database, job_id: str, owner: str | None = None) -> Job:
+    """`owner` None means: whoever's, for the worker. Raises `NotFound`."""
+    sql = f"SELECT {_COLUMNS} FROM jobs WHERE id = ? AND owner = COALESCE(?, owner)"
+    for row in db.query(sql, [job_id, owner]):
+        return _job(row)
+    raise NotFound("There is no such job.")
+
+
+def _job(row: dict[str, Any]) -> Job:
+    return Job(**{**row, "recipe": json.loads(row["recipe"])})
+
+
+def all_of(store: Store, owner: str) -> list[Job]:
+    """Newest first."""
+    sql = f"SELECT {_COLUMNS} FROM jobs WHERE owner = ? ORDER BY seq DESC"
+    with store.read() as db:
+        return [_job(row) for row in db.query(sql, [owner])]
+
+
+def position(store: Store, job_id: str) -> int:
+    """1 for the next in the queue, of all owners; 0 for a job that runs or is over."""
+    sql = (
+        "SELECT COUNT(*) FROM jobs WHERE state = 'queued' AND place <="
+        " (SELECT place FROM jobs WHERE id = ? AND state = 'queued')"
+    )
+    with store.read() as db:
+        one(db, job_id)
+        count: int = db.execute(sql, [job_id]).fetchone()[0]
+        return count
+
+
+def waiting(store: Store) -> int:
+    """Number of queued jobs of all owners."""
+    with store.read() as db:
+        count: int = db.execute("SELECT COUNT(*) FROM jobs WHERE state = 'queued'").fetchone()[0]
+        return count
+
+
+def move(db: Database, job: Job, to: JobState, **columns: Any) -> None:
+    """Changes the state, and with it `columns`.
+
+    Raises `IllegalTransition` if the table forbids it, or somebody else was faster.
+    """
+    if to in LEGAL[job.state]:
+        assignments = ", ".join(f"{name} = ?" for name in ("state", *columns))
+        cursor = db.execute(
+            f"UPDATE jobs SET {assignments} WHERE id = ? AND state = ?",
+            [to, *columns.values(), job.id, job.state],
+        )
+        if cursor.rowcount == 1:
+            return
+    raise IllegalTransition(f"“{job.name}” is {job.state} and cannot become {to}.")
+
+
+def claim(store: Store) -> Job | None:
+    """The queued job with the first place, now running; None if none waits or one runs.
+
+    A request made before a restart stays: the worker sees it again.
+    """
+    sql = f"SELECT {_COLUMNS} FROM jobs WHERE state = 'queued' ORDER BY place LIMIT 1"
+    with store.write() as db:
+        if db.execute("SELECT 1 FROM jobs WHERE state = 'running'").fetchone():
+            return None
+        for row in list(db.query(sql)):
+            job = _job(row)
+            move(db, job, "running", **_FRESH, attempts=job.attempts + 1, started_at=now())
+            return one(db, job.id)
+    return None
+
+
+def request_stop(store: Store, job_id: str, owner: str, *, keep: bool) -> Job:
+    """Cancels what does not run; asks the worker about what runs.
+
+    Raises `IllegalTransition` for a job that is over and has nothing to discard.
+    """
+    with store.write() as db:
+        job = one(db, job_id, owner)
+        if job.state == "running":
+            request: JobRequest = "keep" if keep else "discard"
+            db.execute("UPDATE jobs SET request = ? WHERE id = ?", [request, job_id])
+        elif job.state == "queued" or not keep:
+            move(db, job, "cancelled", finished_at=now())
+        else:
+            raise IllegalTransition(f"“{job.name}” is {job.state}; there is nothing to keep.")
+        return one(db, job_id)
+
+
+def finish(
+    store: Store, job_id: str, state: JobState, *, error_code: str, error: str, message: str
+) -> Job:
+    """Ends a running job as failed, cancelled or interrupted.
+
+    Raises `IllegalTransition` for anything else: a job is done only by publishing its adapter.
+    """
+    with store.write() as db:
+        job = one(db, job_id)
+        if job.state != "running" or state not in ("failed", "cancelled", "interrupted"):
+            raise IllegalTransition(f"“{job.name}” is {job.state} and cannot become {state}.")
+        told = {"error_code": error_code, "error": clean(error), "message": clean(message)}
+        move(db, job, state, finished_at=now(), **told)
+        return one(db, job_id)
+
+
+def complete(db: Database, job: Job, adapter_id: str) -> None:
+    """Done, in the transaction that inserts the adapter. A job to be discarded never gets here."""
+    if job.request == "discard":
+        raise IllegalTransition(f"“{job.name}” is to be discarded.")
+    move(db, job, "done", adapter_id=adapter_id, finished_at=now(), request="")
+
+
+def adopt(db: Database, job: Job, adapter_id: str) -> None:
+    """Done, from whatever state, because its adapter was found complete: a fact, not a step."""
+    db.execute(
+        "UPDATE jobs SET state = 'done', adapter_id = ?, request = '', error_code = '', error = '',"
+        " finished_at = ? WHERE id = ?",
+        [adapter_id, now(), job.id],
+    )
+
+
+def requeue(store: Store, job_id: str, owner: str) -> Job:
+    """Puts a failed or interrupted job at the end of the queue, with all attempts before it."""
+    with store.write() as db:
+        job = one(db, job_id, owner)
+        documents.one(db, job.document_id, owner)
+        if job.state == "running":
+            raise IllegalTransition(f"“{job.name}” is running already.")
+        move(db, job, "queued", **_FRESH, request="", attempts=0)
+        db.execute(f"UPDATE jobs SET place = {_LAST_PLACE} WHERE id = ?", [job_id])
+        return one(db, job_id)
+
+
+def release(store: Store, job_id: str) -> None:
+    """Back to its place in the queue: the program ends in order, which counts as no attempt."""
+    with store.write() as db:
+        job = one(db, job_id)
+        message = "Goes on after a restart."
+        move(db, job, "queued", message=message, attempts=max(job.attempts - 1, 0))
+
+
+def credit(store: Store, job_id: str) -> None:
+    """A checkpoint was reached: earlier attempts that ended without one are forgotten."""
+    with store.write() as db:
+        db.execute("UPDATE jobs SET attempts = 1 WHERE id = ? AND state = 'running'", [job_id])
+
+
+def recover(store: Store, *, max_attempts: int) -> list[Job]:
+    """Gives back what ran when the program ended; the changed jobs.
+
+    A job keeps its place and so goes first, unless it has been tried `max_attempts` times: what
+    kills the program each time must not do so for ever.
+    """
+    with store.write() as db:
+        rows = list(db.query(f"SELECT {_COLUMNS} FROM jobs WHERE state = 'running'"))
+        for job in map(_job, rows):
+            if job.request == "discard":
+                move(db, job, "cancelled", finished_at=now())
+            elif job.attempts >= max_attempts:
+                error = (
+                    f"The program ended while this was running, {job.attempts} times; "
+                    f"resume it to try again."
+                )
+                told = {"error_code": "interrupted", "error": error}
+                move(db, job, "interrupted", finished_at=now(), **told)
+            else:
+                move(db, job, "queued", message="Goes on after a restart.")
+        return [one(db, row["id"]) for row in rows]

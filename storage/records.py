@@ -1,0 +1,146 @@
+"""The nouns that leave the library: frozen dataclasses, never rows.
+
+Times are UTC ISO strings for people; order comes from ids (ULIDs) and integer sequences.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+LOCAL = "local"
+"""Owner of everything on a desktop; on a hosted Space the owner is the signed-in account."""
+
+JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+JobRequest = Literal["", "keep", "discard"]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a PDF, or a spine item, heading section or block of an unpaged format.
+
+    `start` and `end` are character offsets into the document's text, which is the pages' texts
+    joined by a blank line ("\\n\\n"); `text == full_text[start:end]`.
+    """
+
+    number: int
+    label: str
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """An entry of the outline: `level` 1 is the top; offsets as in `Page`."""
+
+    title: str
+    level: int
+    page: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Document:
+    id: str
+    owner: str
+    sha256: str
+    name: str
+    kind: str
+    title: str
+    author: str
+    language: str
+    pages: int
+    characters: int
+    bytes: int
+    quality: dict[str, Any]
+    created_at: str
+
+
+@dataclass(frozen=True)
+class Adapter:
+    id: str
+    owner: str
+    document_id: str
+    name: str
+    kind: str
+    base_model: str
+    base_revision: str
+    base_fingerprint: str
+    recipe: dict[str, Any]
+    metrics: dict[str, Any]
+    tags: tuple[str, ...]
+    note: str
+    bytes: int
+    state: Literal["ready", "missing"]
+    created_at: str
+
+    def summary(self) -> str:
+        """Two sentences about what was absorbed, from the numbers kept with the adapter."""
+        before, after = self.metrics.get("loss_before"), self.metrics.get("loss_after")
+        learned = (
+            f" Loss on the document: {before:.2f} before, {after:.2f} after."
+            if before is not None and after is not None
+            else ""
+        )
+        size = f"{self.bytes / 1e6:.1f} MB"
+        return f"“{self.name}”: {self.kind} adapter ({size}) for {self.base_model}.{learned}"
+
+
+@dataclass(frozen=True)
+class Job:
+    id: str
+    owner: str
+    document_id: str
+    adapter_id: str | None
+    name: str
+    state: JobState
+    request: JobRequest
+    recipe: dict[str, Any]
+    stage: str
+    step: int
+    total: int
+    attempts: int
+    message: str
+    error_code: str
+    error: str
+    created_at: str
+    started_at: str
+    finished_at: str
+    base_model: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in ("done", "failed", "cancelled", "interrupted")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One point of a job's curve. `seq` increases by one per row of a job, never reused."""
+
+    seq: int
+    stage: str
+    step: int
+    total: int
+    loss: float | None
+    tokens: int
+    tokens_per_second: float
+    seconds: float
+    eta_seconds: float | None
+
+
+@dataclass(frozen=True)
+class Conversation:
+    id: str
+    owner: str
+    adapter_id: str
+    title: str
+    created_at: str
+
+
+@dataclass(frozen=True)
+class Message:
+    role: Literal["user", "assistant"]
+    content: str
+    facts: dict[str, Any] = field(default_factory=dict)

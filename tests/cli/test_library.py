@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from lift_chat.commands.naming import find
+from lift_chat.errors import NotFound
+from storage.library import Library
+from storage.records import LOCAL, Adapter
+from tests.cli.conftest import Type
+from tests.cli.fakes import Desk
+
+
+@pytest.fixture
+def adapter(type_in: Type, tale: Path, desk: Desk) -> Adapter:
+    type_in("absorb", str(tale), "--wait")
+    with Library.read_only(desk.home) as library:
+        return library.adapters(LOCAL)[0]
+
+
+def test_without_a_library_there_are_no_adapters(type_in: Type, desk: Desk) -> None:
+    assert type_in("library", "list", "--json").json == []
+    assert type_in("library").status == 0
+    assert not desk.home.exists()
+
+
+def test_what_changes_a_library_does_not_make_one(type_in: Type, desk: Desk) -> None:
+    outcome = type_in("library", "rm", "tale")
+    assert (outcome.status, outcome.err) == (1, f"There is no library in {desk.home}.\n")
+    assert not desk.home.exists()
+
+
+def test_list_searches_words_and_tags(type_in: Type, adapter: Adapter) -> None:
+    type_in("library", "tag", "tale", "fiction", "sea")
+    assert adapter.id in type_in("library", "list", "tale").out
+    assert [a["id"] for a in type_in("library", "--tag", "sea", "--json").json] == [adapter.id]
+    assert "Nothing fits." in type_in("library", "list", "--tag", "law").out
+
+
+def test_show_says_what_was_learned(type_in: Type, adapter: Adapter) -> None:
+    shown = type_in("library", "show", "tale").out
+    assert "3.50 before, 0.50 after" in shown
+    assert "segment_tokens=2048" in shown
+
+
+def test_rename_and_tag_change_the_row_only(type_in: Type, adapter: Adapter, desk: Desk) -> None:
+    assert type_in("library", "rename", "tale", "The Lamp").out == "“Tale” is now “The Lamp”.\n"
+    assert type_in("library", "tag", "the lamp", "sea").out == "“The Lamp”: sea.\n"
+    assert type_in("library", "tag", "the lamp").out == "“The Lamp”: no tags.\n"
+    assert type_in("library", "verify").status == 0
+
+
+def test_rm_frees_the_adapter_and_the_document_only_when_asked(
+    type_in: Type, adapter: Adapter, tale: Path, desk: Desk
+) -> None:
+    assert "freed" in type_in("library", "rm", adapter.id).out
+    with Library.read_only(desk.home) as library:
+        assert library.adapters(LOCAL) == []
+        assert len(library.documents(LOCAL)) == 1
+    type_in("absorb", str(tale), "--wait")
+    type_in("library", "rm", "tale", "--document")
+    with Library.read_only(desk.home) as library:
+        assert library.documents(LOCAL) == []
+
+
+def test_verify_names_a_changed_file(type_in: Type, adapter: Adapter, desk: Desk) -> None:
+    path = desk.home / "adapters" / adapter.id / "adapter_model.safetensors"
+    path.chmod(0o600)
+    path.write_bytes(b"w3ights")
+    outcome = type_in("library", "verify")
+    assert outcome.status == 1
+    assert "adapter_model.safetensors" in outcome.err
+    assert type_in("library", "verify", "--json").json[0]["problem"]
+
+
+def test_repair_brings_back_an_adapter_whose_row_is_lost(
+    type_in: Type, adapter: Adapter, desk: Desk
+) -> None:
+    (desk.home / "library.sqlite").write_bytes(b"not a database at all")
+    assert type_in("library", "list").status == 1
+    assert type_in("library", "repair").status == 0
+    assert type_in("library", "list", "--json").json[0]["id"] == adapter.id
+
+
+def test_du_and_path(type_in: Type, adapter: Adapter, desk: Desk) -> None:
+    usage = type_in("library", "du", "--json").json
+    assert usage["total"] >= usage["adapters"] > 0
+    assert "Free" in type_in("library", "du").out
+    assert type_in("library", "path").out == f"{desk.home}\n"
+
+
+def test_a_name_from_a_document_cannot_steer_the_terminal(
+    type_in: Type, adapter: Adapter, desk: Desk
+) -> None:
+    type_in("library", "rename", "tale", "\x1b[2J\x9b31mTale\x07")
+    for command in ("list", "show"):
+        shown = type_in("library", command, *((adapter.id,) if command == "show" else ())).out
+        assert "Tale" in shown
+        assert not {"\x1b", "\x9b", "\x07"} & set(shown)
+
+
+def test_columns_line_up_under_wide_letters(type_in: Type, adapter: Adapter) -> None:
+    type_in("library", "tag", "tale", "海")
+    header, row = type_in("library", "list").out.splitlines()
+    # 海 takes two columns, so the name starts one letter earlier in the row.
+    assert header.index("NAME") - 1 == row.index("Tale")
+
+
+@dataclass(frozen=True)
+class _Named:
+    id: str
+    name: str
+
+
+def test_an_id_wins_over_the_start_of_one_and_that_over_a_name() -> None:
+    named = [_Named("01AB", "x"), _Named("01ABC", "02"), _Named("02Z", "01ab")]
+    assert find(named, "01ab", "job").id == "01AB"
+    assert find(named, "01abc", "job").id == "01ABC"
+    assert find(named, "02", "job").id == "02Z"
+    assert find(named, " X ", "job").id == "01AB"
+
+
+@pytest.mark.parametrize("text", ["01", "twin", "", "  ", "nothing"])
+def test_what_is_not_one_entry_is_refused(text: str) -> None:
+    named = [_Named("01AB", "twin"), _Named("01AC", "Twin")]
+    with pytest.raises(NotFound):
+        find(named, text, "adapter")

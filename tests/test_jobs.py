@@ -1,0 +1,198 @@
+"""The worker: stopping, failing, restarting. Over a real library and a real tiny model."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lift_chat import LiftChat
+from lift_chat.adapters import lora
+from lift_chat.errors import LiftChatError
+from lift_chat.lift import lesson as lesson_module
+from lift_chat.lift import train
+from lift_chat.lift.lesson import Lesson
+from lift_chat.service import JobHandle
+from lift_chat.settings import Settings
+from tests.conftest import QUICK
+
+LONG = QUICK.with_changes(epochs=400)
+
+
+class Gate:
+    """Lets a run go to a step and holds it there until opened."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+        self.reached, self.opened = threading.Event(), threading.Event()
+        real = train._accumulate
+
+        def gated(state: Any, *rest: Any) -> float:
+            if state.step == at and not self.opened.is_set():
+                self.reached.set()
+                self.opened.wait(60)
+            return real(state, *rest)
+
+        monkeypatch.setattr(train, "_accumulate", gated)
+
+
+@contextmanager
+def running(
+    settings: Settings, tale: Path, monkeypatch: pytest.MonkeyPatch, at: int = 5
+) -> Iterator[tuple[LiftChat, JobHandle, Gate]]:
+    gate = Gate(monkeypatch, at)
+    app = LiftChat.open(settings=settings)
+    try:
+        handle = app.absorb(app.add_document(tale).id, LONG)
+        assert gate.reached.wait(60)
+        yield app, handle, gate
+    finally:
+        gate.opened.set()
+        app.close()
+
+
+def test_stop_and_keep_publishes_what_was_learned(
+    settings: Settings, tale: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(settings, tale, monkeypatch) as (app, handle, gate):
+        app.stop_job(handle.id, keep=True)
+        gate.opened.set()
+        adapter = handle.wait(60)
+        assert adapter.metrics["steps"] == 6 < adapter.metrics["planned_steps"]
+        assert adapter.metrics["loss_after"] < adapter.metrics["loss_before"]
+        assert "".join(app.reply(adapter.id, "Who?"))
+
+
+def test_discard_leaves_nothing(
+    settings: Settings, tale: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(settings, tale, monkeypatch) as (app, handle, gate):
+        app.stop_job(handle.id, keep=False)
+        gate.opened.set()
+        with pytest.raises(LiftChatError) as caught:
+            handle.wait(60)
+        assert caught.value.code == "cancelled"
+        assert app.adapters() == [] and not list((settings.home / "adapters").iterdir())
+        assert not list((settings.home / "runs").iterdir())
+
+
+def test_a_stopped_job_frees_the_worker_for_the_next(
+    settings: Settings, tale: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(settings, tale, monkeypatch) as (app, handle, gate):
+        following = app.absorb(handle.status().job.document_id, QUICK)
+        assert following.status().position == 1
+        app.stop_job(handle.id, keep=False)
+        gate.opened.set()
+        assert following.wait(60).metrics["steps"] > 0
+
+
+def test_closing_the_app_loses_nothing_and_the_next_start_goes_on(
+    settings: Settings, tale: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(settings, tale, monkeypatch) as (app, handle, gate):
+        closing = threading.Thread(target=app.close)
+        closing.start()
+        while not app._worker._closing.is_set():
+            pass
+        gate.opened.set()
+        closing.join()
+        job_id, total = handle.id, LONG.epochs
+    resumed = record_resumes(monkeypatch)
+    with LiftChat.open(settings=settings) as app:
+        handle = JobHandle(job_id, app, "local")
+        adapter = handle.wait(120)
+        assert adapter.metrics["steps"] == adapter.metrics["planned_steps"] >= total
+    assert resumed == [6]
+
+
+def record_resumes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    steps: list[int] = []
+    real = lesson_module.restore_checkpoint
+
+    def recorded(*args: Any, **kwargs: Any) -> Any:
+        facts = real(*args, **kwargs)
+        steps.append(facts.step if facts else 0)
+        return facts
+
+    monkeypatch.setattr(lesson_module, "restore_checkpoint", recorded)
+    return steps
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "disk_full"),
+        (torch.OutOfMemoryError("out of memory"), "out_of_memory"),
+        (ZeroDivisionError("a bug"), "internal"),
+    ],
+)
+def test_a_failed_job_says_why_and_the_next_one_works(
+    settings: Settings,
+    tale: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    code: str,
+) -> None:
+    def failing(*_: Any) -> None:
+        raise error
+
+    with LiftChat.open(settings=settings) as app:
+        document = app.add_document(tale)
+        with monkeypatch.context() as patch:
+            patch.setattr(lora, "save", failing)
+            handle = app.absorb(document.id, QUICK)
+            with pytest.raises(LiftChatError) as caught:
+                handle.wait(60)
+        assert caught.value.code == code
+        assert app.adapters() == [] and not list((settings.home / "staging").iterdir())
+        app.resume_job(handle.id)
+        assert handle.wait(60).metrics["steps"] > 0
+
+
+def test_a_resumed_failure_starts_from_its_last_checkpoint(
+    settings: Settings, tale: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real: Callable[..., Any] = Lesson.measure_after
+
+    def failing(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    resumed = record_resumes(monkeypatch)
+    with LiftChat.open(settings=settings) as app:
+        with monkeypatch.context() as patch:
+            patch.setattr(lora, "save", failing)
+            handle = app.absorb(app.add_document(tale).id, QUICK)
+            with pytest.raises(LiftChatError):
+                handle.wait(60)
+        app.resume_job(handle.id)
+        adapter = handle.wait(60)
+    assert resumed == [0, adapter.metrics["planned_steps"]]
+    assert real is Lesson.measure_after
+
+
+def test_jobs_run_in_the_order_of_asking(settings: Settings, tale: Path) -> None:
+    with LiftChat.open(settings=settings, worker=False) as app:
+        document = app.add_document(tale)
+        handles = [app.absorb(document.id, QUICK.with_changes(seed=n)) for n in range(3)]
+        assert [handle.status().position for handle in handles] == [1, 2, 3]
+    with LiftChat.open(settings=settings) as app:
+        made = [JobHandle(handle.id, app, "local").wait(60) for handle in handles]
+        assert sorted(adapter.id for adapter in made) == [adapter.id for adapter in made]
+
+
+def test_a_chat_is_answered_while_a_book_is_absorbed(settings: Settings, tale: Path) -> None:
+    with LiftChat.open(settings=settings) as app:
+        document = app.add_document(tale)
+        adapter = app.absorb(document.id, QUICK).wait(60)
+        busy = app.absorb(document.id, LONG)
+        while busy.status().job.stage != "training":
+            pass
+        assert "".join(app.reply(adapter.id, "Who?"))
+        assert busy.status().job.state == "running"
+        app.stop_job(busy.id, keep=False)

@@ -1,0 +1,294 @@
+"""The verbs of LiftChat over a real library and a real (tiny) model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lift_chat import LiftChat, LiftConfig, Message
+from lift_chat.errors import (
+    AdapterDamaged,
+    AdapterMismatch,
+    IllegalTransition,
+    InvalidConfig,
+    LibraryInUse,
+    NotFound,
+    QueueFull,
+    UnreadableDocument,
+)
+from lift_chat.lift.lesson import tokenize
+from lift_chat.models.context import ChatSettings
+from lift_chat.settings import Settings
+from storage.records import Adapter
+from tests.conftest import QUICK, TALE, load, make_model
+
+SHORT = ChatSettings(max_new_tokens=12)
+
+
+@pytest.fixture
+def adapter(app: LiftChat, tale: Path) -> Adapter:
+    return app.absorb(app.add_document(tale).id, QUICK).wait(60)
+
+
+def test_the_six_lines_work(settings: Settings, tale: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("LIFT_CHAT_BASE_MODEL", settings.base_model)
+    monkeypatch.setenv("LIFT_CHAT_CACHE", str(settings.cache))
+
+    from lift_chat import LiftChat, LiftConfig
+
+    app = LiftChat.open(settings.home)
+    document = app.add_document(tale)
+    changes = {"segment_tokens": 64, "stride_tokens": 64, "rank": 8, "alpha": 16, "epochs": 2}
+    adapter = app.absorb(document.id, LiftConfig.preset("read", **changes)).wait()
+    assert "Orrin Vale" in adapter.summary()
+    assert "".join(app.reply(adapter.id, "Who lit the lamp?"))
+    app.close()
+
+
+def test_an_absorbed_document_is_in_the_library_with_its_loss(
+    app: LiftChat, adapter: Adapter
+) -> None:
+    assert [entry.id for entry in app.adapters()] == [adapter.id]
+    assert adapter.metrics["loss_after"] < adapter.metrics["loss_before"]
+    assert adapter.base_fingerprint == app.engine.base.identity.fingerprint
+    assert LiftConfig.from_dict(adapter.recipe) == QUICK
+    job = app.jobs()[0]
+    assert (job.state, job.adapter_id) == ("done", adapter.id)
+
+
+def test_a_page_that_is_reloaded_gets_the_whole_curve(app: LiftChat, adapter: Adapter) -> None:
+    job = app.jobs()[0]
+    whole = app.job(job.id).metrics
+    stages = [point.stage for point in whole]
+    assert {"before", "training", "after"} == set(stages)
+    assert whole[-1].stage == "after" and [p.seq for p in whole] == sorted(p.seq for p in whole)
+    assert app.job(job.id, since=whole[2].seq).metrics == whole[3:]
+
+
+def test_the_same_bytes_are_the_same_document(app: LiftChat, tale: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "another-name.txt"
+    copy.write_bytes(tale.read_bytes())
+    assert app.add_document(copy).id == app.add_document(tale).id
+    assert len(app.documents()) == 1
+
+
+def test_an_unreadable_file_stores_nothing(app: LiftChat, tmp_path: Path) -> None:
+    path = tmp_path / "broken.pdf"
+    path.write_bytes(b"%PDF-1.7 nothing else")
+    with pytest.raises(UnreadableDocument, match=r"broken\.pdf"):
+        app.add_document(path)
+    assert app.documents() == []
+    assert not list((app.settings.home / "documents").iterdir())
+
+
+def test_starting_twice_gives_the_same_job_and_after_it_the_same_adapter(
+    app: LiftChat, tale: Path
+) -> None:
+    document = app.add_document(tale)
+    first, second = app.absorb(document.id, QUICK), app.absorb(document.id, QUICK)
+    assert first.id == second.id
+    adapter = first.wait(60)
+    assert app.absorb(document.id, QUICK).wait(5).id == adapter.id
+    app.delete_adapter(adapter.id)
+    assert app.absorb(document.id, QUICK).id != first.id
+
+
+def test_chapters_that_are_not_there_are_refused(app: LiftChat, tale: Path) -> None:
+    document = app.add_document(tale)
+    with pytest.raises(InvalidConfig, match="chapters"):
+        app.absorb(document.id, QUICK.with_changes(chapters=(99,)))
+
+
+def test_only_the_ticked_chapters_are_read(app: LiftChat, tmp_path: Path) -> None:
+    path = tmp_path / "book.md"
+    parts = [f"# Part {n}\n\n" + f"Words of part {n}. " * 60 for n in range(3)]
+    path.write_text("\n\n".join(parts), encoding="utf-8")
+    document = app.add_document(path)
+    titles = [chapter.title for chapter in app.outline(document.id)]
+    chosen = QUICK.with_changes(chapters=(titles.index("Part 1"),))
+    whole, part = (app.estimate(document.id, config) for config in (QUICK, chosen))
+    assert 0.2 < part.document_tokens / whole.document_tokens < 0.5
+
+
+def test_an_estimate_is_given_before_the_start(app: LiftChat, tale: Path) -> None:
+    result = app.estimate(app.add_document(tale).id, QUICK)
+    assert result.seconds > 0 and result.memory_bytes > 0 and result.fits
+    assert app.jobs() == []
+
+
+def test_the_last_run_teaches_the_next_estimate(app: LiftChat, adapter: Adapter) -> None:
+    assert "last run" in app.estimate(adapter.document_id, QUICK).basis
+
+
+def test_replies_stream_and_differ_from_the_base(app: LiftChat, adapter: Adapter) -> None:
+    pieces = list(app.reply(adapter.id, "Who lit the lamp?", SHORT))
+    assert len(pieces) > 1
+    last = list(app.compare(adapter.id, "Who lit the lamp?", SHORT))[-1]
+    assert last.adapted == "".join(pieces)
+    assert last.base != last.adapted
+
+
+def test_the_base_of_a_comparison_is_bit_equal_to_a_never_adapted_model(
+    app: LiftChat, adapter: Adapter, tiny_folder: Path
+) -> None:
+    list(app.reply(adapter.id, "Who?", SHORT))
+    never = load(tiny_folder)
+    ids = tokenize(never, TALE)[:, :60]
+    with torch.no_grad():
+        assert torch.equal(app.engine.base.model(ids).logits, never.model(ids).logits)
+    compared = list(app.compare(adapter.id, "Who?", SHORT))[-1].base
+    never_app = app.engine
+    from lift_chat.models.reply import decode
+
+    window = app._chat.window(adapter, "Who?", SHORT)
+    assert compared == "".join(decode(never.model, never, window.ids, SHORT, never_app.turn))
+
+
+def test_a_conversation_is_kept_and_survives_a_restart(settings: Settings, tale: Path) -> None:
+    with LiftChat.open(settings=settings) as app:
+        made = app.absorb(app.add_document(tale).id, QUICK).wait(60)
+        talk = app.start_conversation(made.id)
+        answer = "".join(app.converse(talk.id, "Who lit the lamp?", SHORT))
+    with LiftChat.open(settings=settings) as app:
+        assert [talk.id] == [entry.id for entry in app.conversations(made.id)]
+        messages = app.messages(talk.id)
+        assert [(m.role, m.content) for m in messages] == [
+            ("user", "Who lit the lamp?"),
+            ("assistant", answer),
+        ]
+        assert "window" in messages[1].facts
+        app.rewind(talk.id, 0)
+        assert app.messages(talk.id) == []
+
+
+def test_a_stopped_answer_is_kept_as_far_as_it_came(app: LiftChat, adapter: Adapter) -> None:
+    talk = app.start_conversation(adapter.id)
+    pieces = app.converse(talk.id, "Who?", ChatSettings(max_new_tokens=400))
+    seen = next(pieces) + next(pieces)
+    pieces.close()
+    assert app.messages(talk.id)[1].content == seen
+
+
+def test_an_empty_question_is_refused_and_not_stored(app: LiftChat, adapter: Adapter) -> None:
+    talk = app.start_conversation(adapter.id)
+    with pytest.raises(InvalidConfig, match="Ask something"):
+        list(app.converse(talk.id, "  "))
+    assert app.messages(talk.id) == []
+
+
+def test_a_deleted_document_leaves_an_adapter_that_answers_from_weights(
+    app: LiftChat, adapter: Adapter
+) -> None:
+    assert app.delete_document(adapter.document_id) > 0
+    facts = app.window(adapter.id, "Who?", SHORT)
+    assert facts.document_tokens == 0 and "weights alone" in facts.sentence()
+    assert "".join(app.reply(adapter.id, "Who?", SHORT))
+
+
+def test_a_changed_adapter_file_never_answers(app: LiftChat, adapter: Adapter) -> None:
+    path = app.library.adapter_folder(adapter.id, "local") / "adapter_model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(data)
+    with pytest.raises(AdapterDamaged, match=r"adapter_model\.safetensors"):
+        list(app.reply(adapter.id, "Who?"))
+
+
+def test_an_adapter_of_another_base_is_refused_and_the_reason_said(
+    settings: Settings, tale: Path, tmp_path: Path
+) -> None:
+    with LiftChat.open(settings=settings) as app:
+        made = app.absorb(app.add_document(tale).id, QUICK).wait(60)
+    other = make_model(tmp_path / "other-base", seed=5)
+    changed = settings.model_copy(update={"base_model": str(other)})
+    with LiftChat.open(settings=changed) as app:
+        assert "was made for tiny" in app.compatible(app.adapter(made.id))
+        with pytest.raises(AdapterMismatch, match="was made for tiny"):
+            list(app.reply(made.id, "Who?"))
+
+
+def test_a_second_app_on_the_same_library_is_refused(app: LiftChat) -> None:
+    with pytest.raises(LibraryInUse):
+        LiftChat.open(settings=app.settings)
+
+
+def test_too_many_waiting_jobs_are_refused(
+    settings: Settings, tale: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lift_chat.service.MAX_QUEUED", 2)
+    with LiftChat.open(settings=settings, worker=False) as app:
+        document = app.add_document(tale)
+        for seed in range(2):
+            app.absorb(document.id, QUICK.with_changes(seed=seed))
+        with pytest.raises(QueueFull):
+            app.absorb(document.id, QUICK.with_changes(seed=9))
+
+
+VERBS: dict[str, Callable[[LiftChat, dict[str, str], str], object]] = {
+    "document": lambda app, ids, who: app.document(ids["document"], owner=who),
+    "outline": lambda app, ids, who: app.outline(ids["document"], owner=who),
+    "pages": lambda app, ids, who: app.pages(ids["document"], owner=who),
+    "delete_document": lambda app, ids, who: app.delete_document(ids["document"], owner=who),
+    "estimate": lambda app, ids, who: app.estimate(ids["document"], QUICK, owner=who),
+    "absorb": lambda app, ids, who: app.absorb(ids["document"], QUICK, owner=who),
+    "job": lambda app, ids, who: app.job(ids["job"], owner=who),
+    "stop_job": lambda app, ids, who: app.stop_job(ids["job"], keep=False, owner=who),
+    "resume_job": lambda app, ids, who: app.resume_job(ids["job"], owner=who),
+    "adapter": lambda app, ids, who: app.adapter(ids["adapter"], owner=who),
+    "update_adapter": lambda app, ids, who: app.update_adapter(ids["adapter"], name="x", owner=who),
+    "delete_adapter": lambda app, ids, who: app.delete_adapter(ids["adapter"], owner=who),
+    "reply": lambda app, ids, who: list(app.reply(ids["adapter"], "?", owner=who)),
+    "window": lambda app, ids, who: app.window(ids["adapter"], "?", owner=who),
+    "compare": lambda app, ids, who: list(app.compare(ids["adapter"], "?", owner=who)),
+    "conversations": lambda app, ids, who: app.conversations(ids["adapter"], owner=who),
+    "start_conversation": lambda app, ids, who: app.start_conversation(ids["adapter"], owner=who),
+    "messages": lambda app, ids, who: app.messages(ids["talk"], owner=who),
+    "converse": lambda app, ids, who: list(app.converse(ids["talk"], "?", owner=who)),
+    "rewind": lambda app, ids, who: app.rewind(ids["talk"], 0, owner=who),
+    "delete_conversation": lambda app, ids, who: app.delete_conversation(ids["talk"], owner=who),
+}
+LISTS = {"documents", "jobs", "adapters"}
+NOBODYS = {"open", "close", "health", "compatible", "add_document"}
+
+
+def test_nobody_touches_what_is_somebody_elses(app: LiftChat, adapter: Adapter) -> None:
+    ids = {
+        "adapter": adapter.id,
+        "document": adapter.document_id,
+        "job": app.jobs()[0].id,
+        "talk": app.start_conversation(adapter.id).id,
+    }
+    for name, verb in VERBS.items():
+        with pytest.raises(NotFound):
+            verb(app, ids, "mallory")
+            pytest.fail(f"{name} served a stranger")
+    for name in LISTS:
+        assert getattr(app, name)(owner="mallory") == [] != getattr(app, name)()
+
+
+def test_every_verb_has_an_entry_in_the_ownership_matrix() -> None:
+    public = {name for name in vars(LiftChat) if not name.startswith("_")}
+    assert public == set(VERBS) | LISTS | NOBODYS
+
+
+def test_what_is_over_cannot_be_resumed(app: LiftChat, adapter: Adapter) -> None:
+    with pytest.raises(IllegalTransition):
+        app.resume_job(app.jobs()[0].id)
+
+
+def test_messages_may_be_a_whole_conversation(app: LiftChat, adapter: Adapter) -> None:
+    history = [Message("user", "Hi."), Message("assistant", "Yes?"), Message("user", "Who?")]
+    assert "".join(app.reply(adapter.id, history, SHORT))
+    with pytest.raises(InvalidConfig):
+        list(app.reply(adapter.id, history[:2], SHORT))
+
+
+def test_health_says_what_runs_where(app: LiftChat) -> None:
+    health = app.health()
+    assert health["status"] == "ok" and health["base_why"] and not health["base_loaded"]
+    assert health["free_disk_bytes"] > 0

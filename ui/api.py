@@ -1,0 +1,208 @@
+"""The named endpoints: plain JSON in and out, ids not widgets, errors as "code: sentence".
+
+Each endpoint asks the service with the caller's own ownership; hiding it would protect nothing.
+Long work is only queued here. Knows no component of the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, cast
+
+import gradio as gr
+
+from lift_chat.lift.recipe import LiftConfig
+from lift_chat.models.context import ChatSettings
+from ui.errors import endpoint
+from ui.owner import owner_of
+from ui.payloads import (
+    adapter_json,
+    changes_of,
+    document_json,
+    job_json,
+    messages_of,
+    name_of,
+    uploaded,
+)
+
+if TYPE_CHECKING:
+    from lift_chat.service import LiftChat
+
+
+class Api:
+    """One method per endpoint; its docstring is what the API page shows."""
+
+    def __init__(self, service: LiftChat) -> None:
+        self.service = service
+
+    @endpoint
+    def absorb(
+        self,
+        file: dict[str, Any],
+        preset: str = "read",
+        options: dict[str, Any] | None = None,
+        request: gr.Request | None = None,
+    ) -> dict[str, Any]:
+        """Reads a file in and queues it; returns at once. The same file and settings again give
+        the same job; `duplicate_of` is the adapter already made of them, or null."""
+        owner = owner_of(request)
+        config = LiftConfig.preset(preset, **(options or {}))
+        document = self.service.add_document(uploaded(file), name=name_of(file), owner=owner)
+        handle = self.service.absorb(document.id, config, owner=owner)
+        job = handle.status().job
+        done = job.adapter_id if job.state == "done" else None
+        return {"job_id": job.id, "document_id": document.id, "duplicate_of": done}
+
+    @endpoint
+    def estimate(
+        self,
+        file: dict[str, Any],
+        preset: str = "read",
+        options: dict[str, Any] | None = None,
+        request: gr.Request | None = None,
+    ) -> dict[str, Any]:
+        """What absorbing would cost: seconds, bytes, tokens. Stores the document only."""
+        owner = owner_of(request)
+        config = LiftConfig.preset(preset, **(options or {}))
+        document = self.service.add_document(uploaded(file), name=name_of(file), owner=owner)
+        cost = self.service.estimate(document.id, config, owner=owner)
+        return {**asdict(cost), "fits": cost.fits, "document_id": document.id}
+
+    @endpoint
+    def job_status(
+        self, job_id: str, since: int = 0, request: gr.Request | None = None
+    ) -> dict[str, Any]:
+        """A job, its place in the queue, and the points of its curve with `seq` above `since`."""
+        status = self.service.job(job_id, since=since, owner=owner_of(request))
+        points = [asdict(metric) for metric in status.metrics]
+        return {**job_json(status.job), "position": status.position, "metrics": points}
+
+    @endpoint
+    def list_jobs(self, request: gr.Request | None = None) -> list[dict[str, Any]]:
+        """All jobs, newest first."""
+        return [job_json(job) for job in self.service.jobs(owner=owner_of(request))]
+
+    @endpoint
+    def stop_job(
+        self, job_id: str, keep: bool = True, request: gr.Request | None = None
+    ) -> dict[str, Any]:
+        """Stops a job; `keep` publishes what was learned so far, otherwise it is discarded."""
+        return job_json(self.service.stop_job(job_id, keep=keep, owner=owner_of(request)))
+
+    @endpoint
+    def resume_job(self, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
+        """Queues an interrupted or failed job again, from its last checkpoint."""
+        return job_json(self.service.resume_job(job_id, owner=owner_of(request)))
+
+    @endpoint
+    def list_documents(
+        self, query: str = "", request: gr.Request | None = None
+    ) -> list[dict[str, Any]]:
+        """Documents that were read in."""
+        found = self.service.documents(query=query, owner=owner_of(request))
+        return [document_json(document) for document in found]
+
+    @endpoint
+    def delete_document(
+        self, document_id: str, request: gr.Request | None = None
+    ) -> dict[str, Any]:
+        """Deletes a document; adapters made of it stay."""
+        freed = self.service.delete_document(document_id, owner=owner_of(request))
+        return {"freed_bytes": freed}
+
+    @endpoint
+    def list_adapters(
+        self, query: str = "", request: gr.Request | None = None
+    ) -> list[dict[str, Any]]:
+        """What was absorbed."""
+        found = self.service.adapters(query=query, owner=owner_of(request))
+        return [adapter_json(adapter) for adapter in found]
+
+    @endpoint
+    def get_adapter(self, adapter_id: str, request: gr.Request | None = None) -> dict[str, Any]:
+        """One adapter, with its recipe and numbers."""
+        return adapter_json(self.service.adapter(adapter_id, owner=owner_of(request)))
+
+    @endpoint
+    def update_adapter(
+        self, adapter_id: str, changes: dict[str, Any], request: gr.Request | None = None
+    ) -> dict[str, Any]:
+        """Changes any of `name`, `tags` (a list) and `note`."""
+        checked = changes_of(changes)
+        changed = self.service.update_adapter(adapter_id, **checked, owner=owner_of(request))
+        return adapter_json(changed)
+
+    @endpoint
+    def delete_adapter(self, adapter_id: str, request: gr.Request | None = None) -> dict[str, Any]:
+        """Deletes an adapter and its conversations."""
+        freed = self.service.delete_adapter(adapter_id, owner=owner_of(request))
+        return {"freed_bytes": freed}
+
+    @endpoint
+    def chat(
+        self,
+        adapter_id: str,
+        messages: str | list[dict[str, Any]],
+        settings: dict[str, Any] | None = None,
+        request: gr.Request | None = None,
+    ) -> Iterator[str]:
+        """Streams the growing answer. `messages` is a question, or a list of
+        {"role": "user" | "assistant", "content": text} that ends with one."""
+        pieces = self.service.reply(
+            adapter_id,
+            messages_of(messages),
+            ChatSettings.from_dict(settings or {}),
+            owner=owner_of(request),
+        )
+        answer = ""
+        with closing(cast("Generator[str]", pieces)):
+            for piece in pieces:
+                answer += piece
+                yield answer
+
+    @endpoint
+    def compare(
+        self,
+        adapter_id: str,
+        message: str,
+        settings: dict[str, Any] | None = None,
+        request: gr.Request | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Streams the growing answers of the adapter and of the base, in the same window, on the
+        same seed: {"adapted", "base", "window"}."""
+        options = ChatSettings.from_dict(settings or {})
+        growing = self.service.compare(adapter_id, message, options, owner=owner_of(request))
+        with closing(cast("Generator[Any]", growing)):
+            for texts in growing:
+                yield asdict(texts)
+
+    @endpoint
+    def health(self) -> dict[str, Any]:
+        """Version, device, base model, free disk."""
+        return self.service.health()
+
+
+GENERATING = ("chat", "compare")
+READING = ("absorb", "estimate")
+ENDPOINTS = (
+    *READING, "job_status", "list_jobs", "stop_job", "resume_job", "list_documents",
+    "delete_document", "list_adapters", "get_adapter", "update_adapter", "delete_adapter",
+    *GENERATING, "health",
+)  # fmt: skip
+"""The public names. Adding one is a decision; taking one away breaks programs."""
+
+
+def wire(service: LiftChat) -> None:
+    """Registers the endpoints; called inside the app's blocks."""
+    api = Api(service)
+    for name in ENDPOINTS:
+        group = "chat" if name in GENERATING else "intake" if name in READING else None
+        gr.api(
+            cast("Callable[..., Any]", getattr(api, name)),
+            api_name=name,
+            api_visibility="public",
+            concurrency_id=group,
+            concurrency_limit={"chat": 4, "intake": 2}.get(group or "", 16),
+        )

@@ -1,0 +1,16 @@
+"""Who is asking: the one place that turns a request into the owner of library rows.
+
+Knows nothing of what is owned. On a desktop everything belongs to one person.
+"""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from storage.records import LOCAL
+
+
+def owner_of(request: gr.Request | None) -> str:
+    """The owner whose rows a request may see; always the local one without sign-in."""
+    del request
+    return LOCAL

@@ -1,0 +1,75 @@
+"""What goes over the API: files and JSON in, checked; records out, without their owner.
+
+Everything here may come from a stranger, so each shape is checked before it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gradio.utils import get_upload_folder
+
+from lift_chat.errors import InvalidConfig
+from storage.records import Adapter, Document, Job, Message
+from ui.words import UPLOAD_FIRST
+
+Json = dict[str, Any]
+
+
+def uploaded(file: Any) -> Path:
+    """The uploaded file's path. Raises `InvalidConfig` for any other path on the server."""
+    given = file.get("path") if isinstance(file, Mapping) else file
+    path = Path(str(given or "")).resolve()
+    if not path.is_relative_to(Path(get_upload_folder()).resolve()) or not path.is_file():
+        raise InvalidConfig(UPLOAD_FIRST)
+    return path
+
+
+def name_of(file: Mapping[str, Any]) -> str:
+    """The name the caller gave the file, without folders."""
+    original = file.get("orig_name") if isinstance(file, Mapping) else None
+    return Path(str(original)).name if original else uploaded(file).name
+
+
+def messages_of(messages: Any) -> str | list[Message]:
+    """Raises `InvalidConfig` unless it is a text or a list of {role, content}."""
+    if isinstance(messages, str):
+        return messages
+    shape = "messages must be a text, or a list of {role: user or assistant, content: text}."
+    if not isinstance(messages, list):
+        raise InvalidConfig(shape)
+    for message in messages:
+        known = isinstance(message, Mapping) and message.get("role") in ("user", "assistant")
+        if not known or not isinstance(message.get("content"), str):
+            raise InvalidConfig(shape)
+    return [Message(role=message["role"], content=message["content"]) for message in messages]
+
+
+def changes_of(changes: Any) -> Json:
+    """Raises `InvalidConfig` for anything but a name, a list of tags and a note."""
+    wanted = {"name": str, "tags": list, "note": str}
+    fine = isinstance(changes, Mapping) and all(
+        key in wanted and isinstance(value, wanted[key]) for key, value in changes.items()
+    )
+    if not fine or not all(isinstance(tag, str) for tag in changes.get("tags", [])):
+        raise InvalidConfig("changes may hold name (text), tags (list of texts) and note (text).")
+    return dict(changes)
+
+
+def job_json(job: Job) -> Json:
+    return _without_owner(asdict(job))
+
+
+def document_json(document: Document) -> Json:
+    return _without_owner(asdict(document))
+
+
+def adapter_json(adapter: Adapter) -> Json:
+    return _without_owner({**asdict(adapter), "tags": list(adapter.tags)})
+
+
+def _without_owner(values: Json) -> Json:
+    return {name: value for name, value in values.items() if name != "owner"}

@@ -1,0 +1,96 @@
+"""How answers are made: the few settings of the chat, with a reset.
+
+What differs from the defaults is kept as one dict, so that every handler of the chat takes one
+input for all of them; `chosen` makes a validated `ChatSettings` of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from lift_chat.models.context import ChatSettings
+from ui.quiet import QUIET
+
+DEFAULTS = ChatSettings()
+WHOLE = ("max_new_tokens", "seed")
+LONGEST_ANSWER = 1024
+
+
+@dataclass(frozen=True)
+class SettingsBox:
+    changes: gr.State
+    controls: dict[str, Any]
+    reset: gr.Button
+
+
+def layout() -> SettingsBox:
+    context = gr.Radio(
+        [("Parts of the document", "truncated"), ("Nothing: weights only", "none")],
+        value=DEFAULTS.context,
+        label="What the model may look at",
+        info="Parts: beginning and end of the document, as much as fits into its window.",
+        elem_id="chat-context",
+    )
+    with gr.Accordion("Answer settings", open=False):
+        longest = gr.Slider(
+            16,
+            LONGEST_ANSWER,
+            value=DEFAULTS.max_new_tokens,
+            step=1,
+            label="Longest answer (tokens)",
+            buttons=[],
+        )
+        temperature = gr.Slider(
+            0,
+            2,
+            value=DEFAULTS.temperature,
+            step=0.05,
+            label="Temperature",
+            info="0 always takes the likeliest word.",
+            buttons=[],
+        )
+        seed = gr.Number(
+            value=DEFAULTS.seed,
+            precision=0,
+            minimum=0,
+            label="Seed",
+            info="Matters above temperature 0.",
+        )
+        reset = gr.Button("Reset", size="sm")
+    controls = {
+        "context": context,
+        "max_new_tokens": longest,
+        "temperature": temperature,
+        "seed": seed,
+    }
+    return SettingsBox(gr.State({}), controls, reset)
+
+
+def changed(name: str, changes: Mapping[str, Any], value: Any) -> dict[str, Any]:
+    """`changes` after the control `name` was set; an emptied control means its default."""
+    rest = {key: kept for key, kept in changes.items() if key != name}
+    return rest if value is None else {**rest, name: value}
+
+
+def chosen(changes: Mapping[str, Any]) -> ChatSettings:
+    """The settings on the page. Raises `InvalidConfig`."""
+    return ChatSettings.from_dict(
+        {name: int(value) if name in WHOLE else value for name, value in changes.items()}
+    )
+
+
+def defaults() -> tuple[Any, ...]:
+    """No change, and each control's default, in the order of `layout`."""
+    names = ("context", "max_new_tokens", "temperature", "seed")
+    return {}, *(getattr(DEFAULTS, name) for name in names)
+
+
+def wire(box: SettingsBox) -> None:
+    for name, control in box.controls.items():
+        control.input(partial(changed, name), [box.changes, control], box.changes, **QUIET)
+    box.reset.click(defaults, None, [box.changes, *box.controls.values()], **QUIET)

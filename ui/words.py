@@ -1,0 +1,78 @@
+"""The sentences of the page that are longer than a label, in one place.
+
+Labels of single controls stand beside their controls. No text here comes from a document.
+"""
+
+from __future__ import annotations
+
+TAGLINE = "Read a document into the weights of a local language model, then talk to it."
+FIRST_VISIT = (
+    "Drop a PDF or a book. lift-chat reads it until a small model knows it by heart, on this "
+    "machine; afterwards you ask the model, not the file."
+)
+SMALL_PRINT = (
+    "PDF, EPUB, Word, HTML, Markdown and plain text. Nothing leaves this machine. The example is a "
+    "short report of an expedition that never was."
+)
+NOTHING_FOUND = "Nothing matches. Clear the search or the tag to see everything."
+NO_DOCUMENT = "Choose a document in the library, or drop one here."
+NO_ADAPTER = "Nothing has been absorbed yet. Absorb a document first, then talk to it here."
+EMPTY_CHAT = "Ask anything about “{name}”."
+ESTIMATING = "Measuring how long this will take on this machine…"
+DELETE_ADAPTER = (
+    "Delete “{name}” for good? This frees {size}. Its conversations go too; the document stays."
+)
+DELETE_DOCUMENT = (
+    "Delete “{name}” for good? This frees {size}. What was absorbed from it stays and can still "
+    "be talked to, but without pages of the document in the window."
+)
+DISCARD_JOB = "Discard this run? What was learned so far is lost; the document stays."
+COMPARE_HELP = "One question to both, on the same seed: the base model, and what it has absorbed."
+TICK_A_CHAPTER = "Tick at least one chapter."
+ASK_SOMETHING = "Type a question first."
+NOT_IN_CONVERSATION = "That question is no longer in the conversation."
+CHOOSE_DOCUMENT = "Choose a document first."
+CHOOSE_ADAPTER = "Choose something absorbed to talk to first."
+UPLOAD_FIRST = "The file has to be uploaded to this server first; paths on the server are refused."
+
+FILES_MISSING = "Its files are no longer in the library folder, so it cannot be used."
+
+ASK = "Ask"
+STOP = "Stop"
+
+SORRY = "That did not work"
+INTERNAL_ERROR = "Internal error. The details are in the log of the server."
+
+PRESETS = {
+    "skim": "Skim: a quick pass to see what sticks",
+    "read": "Read: the recommended way",
+    "study": "Study: twice as long, remembers the most",
+}
+STAGES = {
+    "": "Waiting",
+    "queued": "Waiting",
+    "load": "Loading the model",
+    "loading": "Loading the model",
+    "prepare": "Preparing the text",
+    "warmup": "Measuring",
+    "before": "Measuring what the model knows before",
+    "train": "Absorbing",
+    "training": "Absorbing",
+    "after": "Measuring what it knows now",
+    "save": "Saving",
+    "publish": "Saving",
+}
+STATES = {
+    "queued": "waiting",
+    "running": "absorbing",
+    "done": "absorbed",
+    "failed": "failed",
+    "cancelled": "stopped",
+    "interrupted": "interrupted",
+}
+SUGGESTIONS = (
+    "What is this document about?",
+    "Who are the main people in it?",
+    "What happens at the end?",
+)
+DOCUMENT_TYPES = [".pdf", ".epub", ".docx", ".html", ".htm", ".md", ".markdown", ".txt"]
