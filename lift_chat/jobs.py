@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 
 from lift_chat.adapters import lora
+from lift_chat.costs import Costs
 from lift_chat.errors import DiskFull, LiftChatError, OutOfMemory
 from lift_chat.lift.lesson import Lesson
 from lift_chat.lift.progress import ProgressEvent
@@ -44,18 +45,18 @@ class _Leave(Exception):
 class Worker:
     """`start` the thread, `wake` it when a job was queued, `close` it with the app.
 
-    `on_speed` is told (recipe, seconds per trained token) after each run, for later estimates.
+    `costs` says how much fits into memory, and learns how long each run took.
     """
 
     def __init__(
         self,
         library: Library,
         engine: Engine,
+        costs: Costs,
         text_of: Callable[[Job], str],
-        on_speed: Callable[[LiftConfig, float], None],
     ) -> None:
         self._library, self._engine = library, engine
-        self._text_of, self._on_speed = text_of, on_speed
+        self._costs, self._text_of = costs, text_of
         self._closing = threading.Event()
         self._awake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="absorb", daemon=True)
@@ -122,6 +123,7 @@ class Worker:
             config,
             folder=self._library.run_folder(job.id),
             turn=self._engine.turn,
+            fit=self._costs.fit(config),
             on_checkpoint=lambda: self._library.credit_job(job.id),
         )
         try:
@@ -164,7 +166,7 @@ class Worker:
                 metrics=lesson.metrics(),
             )
         if lesson.trained_tokens:
-            self._on_speed(lesson.config, lesson.trained_seconds / lesson.trained_tokens)
+            self._costs.learn(lesson.config, lesson.trained_seconds / lesson.trained_tokens)
         log.info("job %s: adapter %s", job.id, adapter.id)
         return adapter
 

@@ -18,9 +18,9 @@ import torch
 
 from lift_chat import __version__
 from lift_chat.chat import Chat, Comparison, as_messages
+from lift_chat.costs import Costs, Estimate
 from lift_chat.documents import read
 from lift_chat.errors import InvalidConfig, LiftChatError, QueueFull
-from lift_chat.estimate import Estimate, Speed, estimate, measure_speed
 from lift_chat.jobs import JobStatus, Worker
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.models.catalog import Choice, choose
@@ -56,8 +56,8 @@ class LiftChat:
         self.choice: Choice = choose(settings.base_model, self.device)
         self.engine = Engine(self._load_base)
         self._chat = Chat(library, self.engine)
-        self._speeds: dict[tuple[object, ...], Speed] = {}
-        self._worker = Worker(library, self.engine, self._text_of, self._learn_speed)
+        self._costs = Costs(lambda: self.engine.base, self.engine.turn)
+        self._worker = Worker(library, self.engine, self._costs, self._text_of)
         library.recover_jobs()
         if worker:
             self._worker.start()
@@ -148,11 +148,7 @@ class LiftChat:
     def estimate(self, document_id: str, config: LiftConfig, *, owner: str = LOCAL) -> Estimate:
         """Time and memory of a run; measures this machine's speed at the first call."""
         text = selected_text(self.library, document_id, owner, config.chapters)
-        base = self.engine.base
-        key = _speed_key(config)
-        if key not in self._speeds:
-            self._speeds[key] = measure_speed(base, config, self.engine.turn)
-        return estimate(base, text, config, self._speeds[key])
+        return self._costs.estimate(text, config)
 
     def absorb(
         self,
@@ -336,10 +332,6 @@ class LiftChat:
         chapters = LiftConfig.from_dict(job.recipe).chapters
         return selected_text(self.library, job.document_id, job.owner, chapters)
 
-    def _learn_speed(self, config: LiftConfig, seconds_per_token: float) -> None:
-        basis = "From the last run with such a recipe on this machine."
-        self._speeds[_speed_key(config)] = Speed(seconds_per_token, config.segment_tokens, basis)
-
 
 @dataclass(frozen=True)
 class JobHandle:
@@ -395,7 +387,3 @@ def selected_text(library: Library, document_id: str, owner: str, chapters: Sequ
             parts.append(text[max(start, reached) : end])
             reached = end
     return "\n\n".join(parts)
-
-
-def _speed_key(config: LiftConfig) -> tuple[object, ...]:
-    return (config.rank, config.targets, config.segment_tokens)

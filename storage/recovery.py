@@ -20,7 +20,7 @@ from storage import adapters, documents, files, jobs, manifest
 from storage.adapters import AdapterFacts
 from storage.errors import NotFound
 from storage.manifest import BadManifest, Manifest
-from storage.store import Store
+from storage.store import Store, unbury
 from storage.values import is_id, to_json
 
 log = logging.getLogger(__name__)
@@ -55,12 +55,21 @@ def reconcile(store: Store) -> Findings:
         deleted = {row["id"] for row in db.query("SELECT id FROM tombstones")}
     indexed, bad_documents = _reconcile_documents(store, deleted)
     registered, bad_adapters = _reconcile_adapters(store, deleted)
+    _forget_deletions(store, deleted)
     return Findings(
         documents=indexed,
         adapters=registered,
         missing=_mark_missing(store),
         quarantined=bad_documents + bad_adapters,
     )
+
+
+def _forget_deletions(store: Store, deleted: set[str]) -> None:
+    """Clears the tombstones of what is gone; where something is still there, they stay."""
+    for item in deleted:
+        cards = store.documents.glob(f"*/{documents.OWNERS}/{item}.json")
+        if not (store.adapters / item).exists() and not any(cards):
+            unbury(store, item)
 
 
 def _reconcile_documents(store: Store, deleted: set[str]) -> tuple[int, int]:

@@ -108,7 +108,6 @@ QUICK = LiftConfig(
     rank=8,
     alpha=16,
     learning_rate=5e-3,
-    checkpoint_seconds=0.0,
 )
 """A recipe that the tiny model is through with in a second."""
 

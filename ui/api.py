@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import gradio as gr
 
+from lift_chat import ChatSettings
 from lift_chat.lift.recipe import LiftConfig
-from lift_chat.models.context import ChatSettings
 from ui.errors import endpoint
 from ui.owner import owner_of
 from ui.payloads import (

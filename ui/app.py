@@ -37,16 +37,17 @@ def build_app(service: LiftChat) -> gr.Blocks:
         analytics_enabled=False,
         delete_cache=(UPLOADS_CHECKED_EVERY, UPLOADS_KEPT_FOR),
     ) as app:
+        # First, because Gradio names every event, the page's private ones too, and a name that
+        # is taken gets a number.
+        api.wire(service)
         shared, tabs = layout(service)
         wire(service, app, shared, tabs)
-        api.wire(service)
     app.queue(max_size=64, default_concurrency_limit=8, api_open=False)
     return app
 
 
 def layout(service: LiftChat) -> tuple[shell.Shell, Tabs]:
-    theme = style.header(service.health(), TAGLINE)
-    theme.click(None, js=shell.TOGGLE_THEME)
+    style.header(service.health(), TAGLINE)
     place = gr.Textbox(value="", visible=False, label="Place")
     with gr.Tabs(elem_id="tabs") as container:
         with gr.Tab("Library", id=shell.LIBRARY) as library_button:

@@ -15,7 +15,7 @@ from ui import present
 from ui.words import NOTHING_FOUND
 
 if TYPE_CHECKING:
-    from lift_chat.estimate import Estimate
+    from lift_chat.costs import Estimate
 
 CLICK = """
 element.addEventListener('click', (event) => {

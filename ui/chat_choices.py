@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from lift_chat.examples import EXAMPLE, questions
-from storage.records import Adapter, Conversation
+from storage.records import Adapter
 from ui import present
 from ui.words import FILES_MISSING, SUGGESTIONS
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lift_chat.service import LiftChat
 
 NEW_CONVERSATION = ""
+MOST_CONVERSATIONS = 100
 
 
 def adapter_choices(service: LiftChat, owner: str) -> list[tuple[str, str]]:
@@ -46,10 +47,15 @@ def trouble_of(service: LiftChat, adapter: Adapter) -> str:
     return FILES_MISSING if adapter.state == "missing" else service.compatible(adapter)
 
 
-def conversation_choices(conversations: Sequence[Conversation]) -> list[tuple[str, str]]:
-    """(label, id), with a new conversation first."""
-    named = [(c.title or present.day(c.created_at) or "Untitled", c.id) for c in conversations]
-    return [("New conversation", NEW_CONVERSATION), *named]
+def conversation_choices(service: LiftChat, adapter_id: str, owner: str) -> list[tuple[str, str]]:
+    """(label, id), newest first after a new one; an untitled one is named by its first question."""
+    found = sorted(service.conversations(adapter_id, owner=owner), key=lambda c: c.id, reverse=True)
+    choices = [("New conversation", NEW_CONVERSATION)]
+    for conversation in found[:MOST_CONVERSATIONS]:
+        asked = [m.content for m in service.messages(conversation.id, owner=owner)[:1]]
+        label = conversation.title or "".join(asked) or present.day(conversation.created_at)
+        choices.append((shorten(label, 60, placeholder="…"), conversation.id))
+    return choices
 
 
 def suggestions(service: LiftChat, adapter: Adapter, owner: str) -> list[str]:

@@ -72,16 +72,14 @@ class ChatHandlers:
         owner = owner_of(request)
         adapter = self.service.adapter(adapter_id, owner=owner)
         trouble = trouble_of(self.service, adapter)
-        found = self.service.conversations(adapter_id, owner=owner)
-        newest = max((c.id for c in found), default=NEW_CONVERSATION)
+        choices = conversation_choices(self.service, adapter_id, owner)
+        newest = choices[1][1] if len(choices) > 1 else NEW_CONVERSATION
         chatbot = gr.update(
             value=self._history(newest, owner),
             placeholder=present.harmless(EMPTY_CHAT.format(name=adapter.name)),
             examples=[{"text": question} for question in suggestions(self.service, adapter, owner)],
         )
-        conversation = gr.update(
-            choices=conversation_choices(found), value=newest, interactive=True
-        )
+        conversation = gr.update(choices=choices, value=newest, interactive=True)
         why = gr.update(value=notice([trouble]), visible=bool(trouble))
         return why, chatbot, conversation, gr.update(interactive=not trouble)
 
@@ -107,8 +105,8 @@ class ChatHandlers:
         opened = gr.skip()
         if not conversation_id:
             conversation_id = self.service.start_conversation(adapter_id, owner=owner).id
-            found = self.service.conversations(adapter_id, owner=owner)
-            opened = gr.update(choices=conversation_choices(found), value=conversation_id)
+            choices = conversation_choices(self.service, adapter_id, owner)
+            opened = gr.update(choices=choices, value=conversation_id)
         yield from self._stream(conversation_id, text.strip(), changes, owner, opened=opened)
 
     @page
@@ -185,10 +183,9 @@ class ChatHandlers:
     ) -> Turn:
         """After a turn, however it ended: what is stored, and the box ready again."""
         owner = owner_of(request)
-        found = self.service.conversations(adapter_id, owner=owner) if adapter_id else []
-        choices = gr.update(choices=conversation_choices(found))
+        choices = conversation_choices(self.service, adapter_id, owner) if adapter_id else []
         ready = gr.update(submit_btn=ASK, stop_btn=False)
-        return self._history(conversation_id, owner), choices, ready
+        return self._history(conversation_id, owner), gr.update(choices=choices), ready
 
     def _history(self, conversation_id: str, owner: str) -> list[dict[str, Any]]:
         if not conversation_id:

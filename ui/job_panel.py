@@ -124,7 +124,7 @@ class JobHandlers:
         job = status.job
         asked = job.request != ""
         curve = present.curve(status.metrics)
-        span = [0, max(job.total, 1)]
+        span = [0, present.steps(status.metrics)]
         live, broken = not job.is_over, job.state in ("failed", "interrupted")
         return (
             gr.update(visible=True),

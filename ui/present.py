@@ -17,6 +17,9 @@ from ui.words import STAGES, STATES
 JOINER = "\u2060"
 """Invisible and unbreakable: between the characters of a markup it makes them plain text."""
 
+TRAINING = "training"
+"""The stage whose steps make the curve and the percentage."""
+
 LANGUAGES = {
     "ar": "Arabic", "de": "German", "en": "English", "es": "Spanish", "fr": "French",
     "it": "Italian", "ja": "Japanese", "ko": "Korean", "nl": "Dutch", "pl": "Polish",
@@ -68,6 +71,8 @@ def language(code: str) -> str:
 
 def base_name(base_model: str) -> str:
     """The last part of a Hub id or path: "org/Model-1B" -> "Model-1B"."""
+    if base_model == "embedded":
+        return "Embedded model"
     return base_model.rstrip("/").rsplit("/", 1)[-1]
 
 
@@ -110,10 +115,12 @@ def stage(job: Job) -> str:
 
 
 def share(job: Job) -> float:
-    """How much of the run is done, in 0..1."""
-    if job.state == "done":
+    """How much of the run is done, in 0..1; the short stages around the training count nothing."""
+    if job.state == "done" or job.stage in ("after", "saving"):
         return 1.0
-    return min(1.0, max(0.0, job.step / job.total)) if job.total > 0 else 0.0
+    if job.stage != TRAINING or job.total <= 0:
+        return 0.0
+    return min(1.0, max(0.0, job.step / job.total))
 
 
 def progress_sentence(job: Job, metrics: Sequence[Metric], position: int) -> str:
@@ -125,7 +132,7 @@ def progress_sentence(job: Job, metrics: Sequence[Metric], position: int) -> str
         return job.error or "It failed."
     if job.is_over:
         return job.message or _ending(job, metrics)
-    parts = [f"{stage(job)}, {share(job):.0%}"]
+    parts = [f"{stage(job)}, {share(job):.0%}" if job.stage == TRAINING else stage(job)]
     if metrics and metrics[-1].eta_seconds is not None:
         parts.append(f"about {duration(metrics[-1].eta_seconds)} left")
     if metrics and metrics[-1].tokens_per_second:
@@ -144,7 +151,7 @@ def _ending(job: Job, metrics: Sequence[Metric]) -> str:
 
 
 def loss_sentence(metrics: Sequence[Metric]) -> str:
-    points = [metric.loss for metric in metrics if metric.loss is not None]
+    points = [row["loss"] for row in training(metrics)]
     if not points:
         return ""
     if len(points) == 1:
@@ -152,13 +159,25 @@ def loss_sentence(metrics: Sequence[Metric]) -> str:
     return f"Loss {points[0]:.2f} at the start, {points[-1]:.2f} now"
 
 
+def training(metrics: Sequence[Metric]) -> list[dict[str, float]]:
+    """Rows (step, loss) of the training alone, one per step, in order. After a resume the steps
+    since the checkpoint come again; the later ones count."""
+    points = {
+        metric.step: {"step": float(metric.step), "loss": metric.loss}
+        for metric in metrics
+        if metric.stage == TRAINING and metric.loss is not None
+    }
+    return [points[step] for step in sorted(points)]
+
+
+def steps(metrics: Sequence[Metric]) -> int:
+    """Steps of the whole training, as far as is known."""
+    return max((metric.total for metric in metrics if metric.stage == TRAINING), default=1)
+
+
 def curve(metrics: Sequence[Metric], *, most: int = 300) -> list[dict[str, float]]:
     """Rows (step, loss) for the plot, thinned evenly to `most`; the last one is always there."""
-    points = [
-        {"step": float(metric.step), "loss": metric.loss}
-        for metric in metrics
-        if metric.loss is not None
-    ]
+    points = training(metrics)
     if len(points) <= most:
         return points
     return [points[round(i * (len(points) - 1) / (most - 1))] for i in range(most)]

@@ -13,7 +13,7 @@ from typing import Any
 
 import gradio as gr
 
-from lift_chat.models.context import ChatSettings
+from lift_chat import ChatSettings
 from ui.quiet import QUIET
 
 DEFAULTS = ChatSettings()

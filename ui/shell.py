@@ -18,11 +18,14 @@ BUSY_SECONDS, IDLE_SECONDS = 1.5, 5.0
 
 REMEMBER_TAB = "() => {{ history.replaceState(null, '', '#{tab}'); }}"
 READ_TAB = "() => [location.hash.slice(1)]"
-TOGGLE_THEME = """() => {
-  const dark = document.documentElement.classList.toggle('dark');
-  document.body.classList.toggle('dark', dark);
+TOGGLE_THEME = """
+element.addEventListener('click', (event) => {
+  if (!event.target.closest('.lc-theme')) return;
+  const dark = document.body.classList.toggle('dark');
+  document.documentElement.classList.toggle('dark', dark);
   localStorage.setItem('lift-chat-theme', dark ? 'dark' : 'light');
-}"""
+});
+"""
 APPLY_THEME = """<script>
 (() => {
   const chosen = localStorage.getItem('lift-chat-theme');

@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from ui.present import base_name
+from ui.shell import TOGGLE_THEME
 
 SANS = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', Cantarell, sans-serif"
 SERIF = "'Iowan Old Style', 'Palatino Linotype', Palatino, Charter, Georgia, 'Noto Serif', serif"
@@ -98,24 +99,18 @@ def theme() -> gr.themes.Base:
     return look
 
 
-def header(health: Mapping[str, Any], tagline: str) -> gr.Button:
-    """Name, one sentence, the model in use; returns the button that switches light and dark."""
-    base = base_name(str(health["base_model"]))
-    with gr.Row(elem_id="masthead"):
-        gr.HTML(
-            f"<h1>lift-chat</h1><p>{escape(tagline)}</p>",
-            elem_id="wordmark",
-            scale=1,
-            min_width=220,
-        )
-        gr.HTML(
-            f'<span title="{escape(str(health["base_why"]))}">{escape(base)}</span>'
-            f"<span>{escape(str(health['device']))}</span>",
-            elem_id="machine",
-            scale=0,
-            min_width=120,
-        )
-        return gr.Button("Light / dark", size="sm", scale=0, min_width=96, elem_id="theme")
+def header(health: Mapping[str, Any], tagline: str) -> gr.HTML:
+    """Name, one sentence, the model in use, and the switch between light and dark."""
+    base = escape(base_name(str(health["base_model"])))
+    why, device = escape(str(health["base_why"])), escape(str(health["device"]))
+    return gr.HTML(
+        f'<div class="lc-head"><div class="lc-brand"><h1>lift-chat</h1>'
+        f"<p>{escape(tagline)}</p></div>"
+        f'<p class="lc-machine" title="{why}"><span>{base}</span><span>{device}</span></p>'
+        f'<button type="button" class="lc-theme">Light / dark</button></div>',
+        js_on_load=TOGGLE_THEME,
+        elem_id="masthead",
+    )
 
 
 CSS = """
@@ -132,14 +127,17 @@ footer { display: none !important; }
 button:focus-visible, [tabindex]:focus-visible, summary:focus-visible {
   outline: 2px solid var(--lc-accent) !important; outline-offset: 2px; }
 
-#masthead { align-items: center; gap: 16px; padding: 10px 0 6px; flex-wrap: nowrap; }
-#wordmark h1 { font: 600 26px/1.1 var(--lc-serif); letter-spacing: -0.01em; margin: 0; }
-#wordmark p { margin: 2px 0 0; color: var(--body-text-color-subdued); font-size: 14px; }
-#wordmark { flex: 1 1 0 !important; min-width: 0 !important; }
-#machine { flex: 0 0 auto !important; }
-#machine { text-align: right; white-space: nowrap; }
-#machine span { display: block; font-size: 12px; color: var(--body-text-color-subdued); }
-#theme { font-weight: 400; white-space: nowrap; }
+.lc-head { display: flex; align-items: center; gap: 8px 18px; padding: 8px 0 2px; }
+.lc-brand { flex: 1 1 auto; }
+.lc-brand h1 { font: 600 26px/1.1 var(--lc-serif); letter-spacing: -0.01em; margin: 0; }
+.lc-brand p { margin: 3px 0 0; color: var(--body-text-color-subdued); font-size: 14px; }
+.lc-machine { text-align: right; white-space: nowrap; margin: 0; }
+.lc-machine span { display: block; font-size: 12px; line-height: 1.4;
+  color: var(--body-text-color-subdued); }
+.lc-theme { font-size: 12px; font-weight: 400; white-space: nowrap; padding: 5px 10px;
+  border: 1px solid var(--border-color-primary); border-radius: 8px; cursor: pointer;
+  background: var(--background-fill-primary); color: var(--body-text-color); }
+.lc-theme:hover { background: var(--background-fill-secondary); }
 
 .lc-title { font: 600 22px/1.25 var(--lc-serif); margin: 0 0 4px; overflow-wrap: anywhere; }
 .lc-sub { color: var(--body-text-color-subdued); font-size: 13px; margin: 4px 0 0; }
@@ -209,8 +207,9 @@ button:focus-visible, [tabindex]:focus-visible, summary:focus-visible {
   clip-path: inset(50%); }
 .lc-drop [data-testid="upload-text"] { font-size: 0; gap: 8px; }
 .lc-drop [data-testid="upload-text"] .or { display: none; }
+.lc-drop [data-testid="upload-icon"] { width: 22px; margin: 0; }
 .lc-drop [data-testid="upload-text"]::after { font-size: 16px; white-space: pre-line;
-  text-align: center; line-height: 1.6; color: var(--body-text-color);
+  text-align: center; line-height: 1.4; color: var(--body-text-color);
   content: "Drop a PDF or a book here, or click to choose one"; }
 .lc-drop button:hover { background: var(--background-fill-secondary); }
 .lc-actions { flex-wrap: wrap; gap: 10px; }
@@ -220,6 +219,10 @@ button:focus-visible, [tabindex]:focus-visible, summary:focus-visible {
 .lc-intake { align-items: center; gap: 14px; }
 .lc-confirm { border: 1px solid var(--lc-bad); border-radius: 10px; padding: 10px 14px; }
 
+#curve svg text { fill: var(--body-text-color-subdued) !important; }
+#curve svg .role-axis-grid line, #curve svg .background { stroke: var(--border-color-primary)
+  !important; }
+#curve svg .mark-line path { stroke: var(--lc-accent) !important; }
 #chatbot button[aria-label="Clear"] { display: none; }
 #chatbot .message { font-size: 15px; line-height: 1.55; color: var(--body-text-color); }
 .lc-who { font-size: 13px; font-weight: 600; margin: 0; }
@@ -231,19 +234,16 @@ button:focus-visible, [tabindex]:focus-visible, summary:focus-visible {
 input[role="listbox"] { text-overflow: ellipsis; padding-right: 26px !important; }
 .submit-button, .stop-button { background: var(--button-primary-background-fill) !important;
   color: var(--button-primary-text-color) !important; border-radius: 8px !important; }
-.lc-versus .block { height: 100%; }
 
 @media (max-width: 640px) {
-  .gradio-container { padding: 8px 12px 40px !important; }
-  #masthead { flex-wrap: wrap; gap: 6px 12px; }
-  #wordmark { flex-basis: 100% !important; }
-  .lc-intake { flex-wrap: wrap; }
-  .lc-intake > * { flex-basis: 100% !important; }
-  #wordmark { flex: 1 1 0 !important; min-width: 0 !important; }
-#machine { flex: 0 0 auto !important; }
-#machine { text-align: left; display: flex; gap: 12px; }
-  #machine span { display: inline; margin-right: 10px; }
+  .gradio-container .main.fillable { padding: 6px 12px 40px !important; }
+  .lc-head { flex-wrap: wrap; }
+  .lc-brand { flex-basis: 100%; }
+  .lc-machine { text-align: left; flex: 1; }
+  .lc-machine span { display: inline; margin-right: 12px; }
   .lc-hero p { font-size: 18px; }
   .lc-facts div { grid-template-columns: 92px 1fr; }
+  .lc-intake { flex-wrap: wrap; }
+  .lc-intake > * { flex-basis: 100% !important; }
 }
 """.replace("SERIF", SERIF).replace("SANS", SANS)

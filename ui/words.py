@@ -49,18 +49,13 @@ PRESETS = {
     "study": "Study: twice as long, remembers the most",
 }
 STAGES = {
-    "": "Waiting",
-    "queued": "Waiting",
-    "load": "Loading the model",
+    "": "Starting",
     "loading": "Loading the model",
-    "prepare": "Preparing the text",
-    "warmup": "Measuring",
+    "reading": "Preparing the text",
     "before": "Measuring what the model knows before",
-    "train": "Absorbing",
     "training": "Absorbing",
     "after": "Measuring what it knows now",
-    "save": "Saving",
-    "publish": "Saving",
+    "saving": "Saving",
 }
 STATES = {
     "queued": "waiting",

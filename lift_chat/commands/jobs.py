@@ -21,6 +21,7 @@ from lift_chat.commands.watching import (
     stage_of,
     statuses,
 )
+from lift_chat.errors import IllegalTransition
 from lift_chat.settings import Settings
 from storage.records import LOCAL, Job
 
@@ -111,6 +112,11 @@ def stop(
     """Stop a job. What it has learned becomes an adapter, or is thrown away with --discard."""
     with change_library(context, home) as library:
         found = find(library.jobs(LOCAL), job, "job")
+        if found.state == "queued" and found.step and not discard:
+            raise IllegalTransition(
+                f"“{found.name}” waits with a checkpoint, and nothing runs it; "
+                f"go on with: lift-chat jobs resume {found.id}, or throw it away with --discard."
+            )
         stopped = library.request_stop(found.id, LOCAL, keep=not discard)
     # No process runs it: this one holds the lock. The request waits for the next start.
     end = "is thrown away" if discard else "becomes an adapter"
@@ -156,4 +162,4 @@ def state_of(job: Job, *, held: bool) -> str:
 
 
 def progress_of(job: Job) -> str:
-    return f"{job.step / job.total:.0%}" if job.total and job.state != "queued" else ""
+    return f"{job.step / job.total:.0%}" if job.total and job.step else ""

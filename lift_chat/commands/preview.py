@@ -9,7 +9,7 @@ from lift_chat.commands.output import count, duration, say, say_fields, size
 from storage.records import Chapter, Document
 
 if TYPE_CHECKING:
-    from lift_chat.estimate import Estimate
+    from lift_chat.costs import Estimate
 
 SHOWN_CHAPTERS = 40
 

@@ -171,9 +171,9 @@ def _row(row: Any) -> Iterator[Block]:
         if merge is not None and merge.get(qn("w:val")) != "restart":
             continue
         cells.append(" ".join(filter(None, map(_text, _own_paragraphs(cell)))))
-    line = " | ".join(cells)
-    if line.strip(" |"):
-        yield Block(line.replace("\n", " "), tight=True)
+    line = " | ".join(cells).replace("\n", " ").rstrip(" |")
+    if line:
+        yield Block(line, tight=True)
 
 
 def _own_paragraphs(cell: Any) -> Iterator[Any]:
@@ -193,19 +193,46 @@ def _text(paragraph: Any) -> str:
     stack = list(reversed(paragraph))
     while stack:
         node = stack.pop()
-        if node.tag in (qn("w:t"), f"{_MATH}t"):
+        if isinstance(node, str):
+            pieces.append(node)
+        elif node.tag in (qn("w:t"), f"{_MATH}t"):
             pieces.append(node.text or "")
-        elif node.tag in (qn("w:tab"), qn("w:ptab")):
-            pieces.append(" ")
-        elif node.tag in (qn("w:br"), qn("w:cr")):
-            pieces.append("\n")
-        elif node.tag == qn("w:noBreakHyphen"):
-            pieces.append("-")
+        elif node.tag in _WRITTEN:
+            pieces.append(_WRITTEN[node.tag])
         elif node.tag not in _UNSEEN and not _is_hidden(node):
-            stack.extend(reversed(node))
+            stack.extend(reversed(_linear(node)))
     return squeeze(clean("".join(pieces)))
 
 
+def _linear(node: Any) -> list[Any]:
+    """The children of `node`; those of a formula's part with the signs that place it."""
+    children = list(node)
+    if node.tag == f"{_MATH}nary":
+        sign = node.find(f"{_MATH}naryPr/{_MATH}chr")
+        return ["∫" if sign is None else sign.get(f"{_MATH}val", ""), *children]
+    if node.tag not in _FORMULA_SIGNS or not "".join(node.itertext()).strip():
+        return children
+    before, after = _FORMULA_SIGNS[node.tag]
+    if not after and len("".join(node.itertext()).strip()) > 1:
+        before, after = f"{before}(", ")"
+    return [before, *children, after]
+
+
+_FORMULA_SIGNS: Final = {
+    f"{_MATH}sup": ("^", ""),
+    f"{_MATH}sub": ("_", ""),
+    f"{_MATH}num": ("", ""),
+    f"{_MATH}den": ("/", ""),
+    f"{_MATH}rad": ("√(", ")"),
+    f"{_MATH}d": ("(", ")"),
+}
+_WRITTEN: Final = {
+    qn("w:tab"): " ",
+    qn("w:ptab"): " ",
+    qn("w:br"): "\n",
+    qn("w:cr"): "\n",
+    qn("w:noBreakHyphen"): "-",
+}
 _UNSEEN: Final = (
     qn("w:del"), qn("w:moveFrom"), qn("w:pPr"), qn("w:rPr"), qn("w:txbxContent"),
     qn("w:instrText"), _FALLBACK,

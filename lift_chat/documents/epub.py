@@ -1,7 +1,7 @@
 """EPUB 2 and 3: spine order is the text, the table of contents is the outline.
 
-One page per spine item that has text; the navigation document itself is not text. Books under
-DRM are refused, obfuscated fonts are not in the way.
+One page per spine item that has text, a table of contents among them if the book has it there.
+Books under DRM are refused, obfuscated fonts are not in the way.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def read_epub(data: bytes) -> Draft:
     anchors: dict[str, tuple[int, dict[str, int]]] = {}
     headings: list[Mark] = []
     for member in package.spine:
-        if member == package.navigation or not archive.has(member):
+        if not archive.has(member):
             continue
         blocks = _blocks(archive, member)
         text, offsets = compose(blocks)

@@ -21,6 +21,9 @@ _WINDOW: Final = 8
 _WITNESSES: Final = 2
 _DRIFT: Final = 3.0
 """Points by which the place of a head may differ from page to page."""
+_TWIN: Final = 0.5
+_FEW_PAGES: Final = 8
+"""Up to here a head may have a single other page to repeat itself on."""
 _LONGEST: Final = 160
 _NUMERAL = re.compile(r"\d+|(?<![^\W\d_])[ivxlc]+(?![^\W\d_])", re.IGNORECASE)
 _BARE = re.compile(
@@ -44,6 +47,17 @@ class _Candidate:
         if self.line.placed and other.line.placed:
             return abs(self.line.y - other.line.y) <= _DRIFT
         return self.line.placed == other.line.placed
+
+    def is_twin_of(self, other: _Candidate) -> bool:
+        """Whether the same words stand in exactly the same place."""
+        mine, theirs = self.line, other.line
+        return (
+            mine.placed
+            and theirs.placed
+            and self.key == other.key
+            and max(abs(mine.x - theirs.x), abs(mine.y - theirs.y), abs(mine.size - theirs.size))
+            < _TWIN
+        )
 
     def repeats(self, other: _Candidate) -> bool:
         """Same words; numbers stay or count along with the pages."""
@@ -116,7 +130,8 @@ def _is_furniture(
             or (candidate.counts_with(other) and (bare or candidate.line.placed))
         )
     }
-    return len(alike) >= min(_WITNESSES, max(1, pages - 1))
+    needed = 1 if pages <= _FEW_PAGES and any(map(candidate.is_twin_of, near)) else _WITNESSES
+    return len(alike) >= min(needed, max(1, pages - 1))
 
 
 def _candidates(number: int, lines: Sequence[Line]) -> list[_Candidate]:

@@ -147,14 +147,20 @@ def _capitals(paragraphs: Sequence[str]) -> list[Heading]:
     lines = [
         (index, " ".join(paragraph.split()))
         for index, paragraph in enumerate(paragraphs)
-        if 4 <= len(paragraph.strip()) <= 60 and paragraph.isupper()
+        if 4 <= len(paragraph.strip()) <= 60 and _is_in_capitals(paragraph)
     ]
     found = []
     for position, (index, line) in enumerate(lines):
         after = lines[position + 1][0] if position + 1 < len(lines) else len(paragraphs)
-        if sum(map(str.isalpha, line)) >= 4 and _between(paragraphs, index, after) >= 2 * _APART:
+        if _between(paragraphs, index, after) >= 2 * _APART:
             found.append(Heading(index, 1, line))
     return found if len(found) >= 3 else []
+
+
+def _is_in_capitals(line: str) -> bool:
+    """Whether at least four letters are capitals and hardly any is not, or has no case."""
+    capitals = sum(map(str.isupper, line))
+    return capitals >= 4 and capitals >= 0.9 * sum(map(str.isalpha, line))
 
 
 _DIGITS: Final = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100, "d": 500, "m": 1000}

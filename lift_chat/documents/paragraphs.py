@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 from typing import Final
@@ -18,6 +19,7 @@ from lift_chat.documents.lines import Line
 
 _ITEM = re.compile(r"(?:[•‣◦▪●○■□➢✓·*–—-]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|\[\d{1,3}\])\s+\S")
 _END = re.compile(r"[.!?:;…。！？]['\"”’»)\]]*\d{0,3}$")
+_LEADERS = re.compile(r"[ ]?(?:[.·…_]\s?){5,}")
 _CUT = re.compile(r"([^\W\d_][\w’'-]*)[-\u2010]$")
 _WORD = re.compile(r"[^\W\d_]+(?:[-\u2010’'][^\W\d_]+)*")
 _CJK: Final = "\u3000-\u303f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uff00-\uffef"
@@ -30,18 +32,29 @@ _OTHER_SIZE: Final = 1.12
 _SHORT_LINE: Final = 0.75
 
 
-class Vocabulary:
-    """The words of a document, to tell "exam-ple" from "well-known" at a line's end."""
+class Typesetting:
+    """What the lines of a document have in common: its words, its full lines, its breaks."""
 
     def __init__(self, pages: Iterable[Sequence[Line]]) -> None:
         self._words: Counter[str] = Counter()
+        widths: list[float] = []
         hangul = blank = 0
         for lines in pages:
+            is_cut = False
             for line in lines:
-                self._words.update(word.casefold() for word in _WORD.findall(line.text))
-                if _HANGUL_END.search(line.text.rstrip()):
+                text = line.text.rstrip()
+                words = [word.casefold() for word in _WORD.findall(text)]
+                # Halves of a cut word are no words.
+                cut = bool(_CUT.search(text))
+                self._words.update(words[int(is_cut) : len(words) - cut])
+                is_cut = cut
+                if _HANGUL_END.search(text):
                     hangul += 1
                     blank += line.text.endswith(" ")
+            if lines:
+                widths.append(_width(lines))
+        self.width = median(widths) if widths else 0.0
+        """Characters of a full line on most pages."""
         self.breaks_words = hangul > 20 and 0.1 < blank / hangul < 0.95
         """Whether lines end within Korean words, a blank at the end showing where they do not."""
 
@@ -57,44 +70,52 @@ class Vocabulary:
         return f"{first}-{second}"
 
 
-def reflow(lines: Sequence[Line], vocabulary: Vocabulary) -> str:
+@dataclass(frozen=True)
+class _Page:
+    """`leading` and `size` are points, 0 without geometry; `width` is characters."""
+
+    leading: float
+    size: float
+    width: float
+
+
+def reflow(lines: Sequence[Line], setting: Typesetting) -> str:
     """The page's text: paragraphs separated by blank lines, list items and short lines by one."""
     lines = [line for line in lines if line.text.strip()]
     if not lines:
         return ""
-    leading = _leading(lines)
-    width = _width(lines)
+    page = _Page(_leading(lines), _size(lines), max(_width(lines), setting.width))
     text = _stripped(lines[0])
     for index in range(1, len(lines)):
         before, line = lines[index - 1], lines[index]
         after = lines[index + 1] if index + 1 < len(lines) else None
         if _is_drop_cap(before, line):
             text += _stripped(line)
-        elif gap := _break(before, line, after, leading=leading, width=width):
+        elif gap := _break(before, line, after, page=page):
             text = f"{text}{gap}{_stripped(line)}"
         else:
-            text = join(text, line.text, vocabulary, blank=before.text.endswith(" "))
-    return text
+            text = join(text, line.text, setting, blank=before.text.endswith(" "))
+    return _LEADERS.sub(" ... ", text)
 
 
-def join(text: str, line: str, vocabulary: Vocabulary, *, blank: bool = False) -> str:
+def join(text: str, line: str, setting: Typesetting, *, blank: bool = False) -> str:
     """`text` continued by the next line of the same paragraph."""
     line = " ".join(line.split())
     cut = _CUT.search(text)
     word = _WORD.match(line)
     if cut and word:
         rest = line[word.end() :]
-        return text[: cut.start()] + vocabulary.joined(cut[1], word[0]) + rest
+        return text[: cut.start()] + setting.joined(cut[1], word[0]) + rest
     if text.endswith(("-", "\u2010", "—")) and not text.endswith((" -", " —")):
         return text + line
     if _CJK_EDGE.search(text) and _CJK_START.match(line):
         return text + line
-    if vocabulary.breaks_words and _HANGUL_END.search(text) and _HANGUL_START.match(line):
+    if setting.breaks_words and _HANGUL_END.search(text) and _HANGUL_START.match(line):
         return f"{text} {line}" if blank else text + line
     return f"{text} {line}"
 
 
-def carry_over(pages: Sequence[str], vocabulary: Vocabulary) -> list[str]:
+def carry_over(pages: Sequence[str], setting: Typesetting) -> list[str]:
     """Pages with words that were cut at a page's end put together on the earlier page."""
     result = list(pages)
     for index in range(len(result) - 1):
@@ -103,7 +124,7 @@ def carry_over(pages: Sequence[str], vocabulary: Vocabulary) -> list[str]:
         if _CUT.search(result[index]) and word and word[0][0].islower():
             punctuation = re.match(r"\S*", following[word.end() :])
             end = word.end() + (punctuation.end() if punctuation else 0)
-            result[index] = join(result[index], following[:end], vocabulary)
+            result[index] = join(result[index], following[:end], setting)
             result[index + 1] = following[end:].lstrip()
     return result
 
@@ -120,6 +141,14 @@ def _leading(lines: Sequence[Line]) -> float:
         if before.placed and line.placed and 0.5 * line.size < before.y - line.y < 3 * line.size
     ]
     return median(steps) if steps else 0.0
+
+
+def _size(lines: Sequence[Line]) -> float:
+    """The size of most characters, in points; 0 without geometry."""
+    sizes: Counter[float] = Counter()
+    for line in lines:
+        sizes[line.size] += len(line.text)
+    return sizes.most_common(1)[0][0]
 
 
 def _width(lines: Sequence[Line]) -> float:
@@ -139,25 +168,25 @@ def _is_drop_cap(before: Line, line: Line) -> bool:
     )
 
 
-def _break(before: Line, line: Line, after: Line | None, *, leading: float, width: float) -> str:
-    """ "" to join, a newline between list items and verses, a blank line between paragraphs."""
+def _break(before: Line, line: Line, after: Line | None, *, page: _Page) -> str:
+    """A blank line between paragraphs, a newline between items and verses, nothing to join."""
     previous, text = before.text.strip(), line.text.strip()
+    if _LEADERS.search(previous):
+        return "\n"
     if _ITEM.match(text) and not previous.endswith(("-", ",")):
         return "\n" if _ITEM.match(previous) or _END.search(previous) else "\n\n"
-    gap = _placed_break(before, line, after, leading=leading)
-    if gap:
+    gap = _placed_break(before, line, after, page=page)
+    if gap or _CUT.search(previous) or previous.endswith(","):
         return gap
-    short = len(previous) < _SHORT_LINE * width
-    if _CUT.search(previous) or previous.endswith(","):
-        return ""
-    if short and _END.search(previous) and not text[:1].islower():
+    goes_on = text[:1].islower()
+    if len(previous) < _SHORT_LINE * page.width and _END.search(previous) and not goes_on:
         return "\n\n"
-    if len(previous) < 0.5 * width and text[:1].isupper() and not _is_inside(before, line):
-        return "\n\n" if len(text) > _SHORT_LINE * width else "\n"
+    if len(previous) < 0.5 * page.width and not goes_on and not _is_inside(before, line):
+        return "\n\n" if len(text) > _SHORT_LINE * page.width else "\n"
     return ""
 
 
-def _placed_break(before: Line, line: Line, after: Line | None, *, leading: float) -> str:
+def _placed_break(before: Line, line: Line, after: Line | None, *, page: _Page) -> str:
     """The break that sizes, gaps and indents show; "" when they show none."""
     if not (before.placed and line.placed):
         return ""
@@ -165,14 +194,19 @@ def _placed_break(before: Line, line: Line, after: Line | None, *, leading: floa
     step = before.y - line.y
     if larger > _OTHER_SIZE * smaller and not _is_inside(before, line):
         return "\n\n"
-    if leading and step > _WIDER_GAP * max(leading, 0.9 * line.size):
+    if page.leading and step > _WIDER_GAP * page.leading * max(1.0, line.size / page.size):
         return "\n\n"
-    indent = line.x - before.x
+    return "\n\n" if step > 0 and _is_indented(before, line, after, page=page) else ""
+
+
+def _is_indented(before: Line, line: Line, after: Line | None, *, page: _Page) -> bool:
+    """Whether `line` begins a paragraph: further in than its neighbours, after an ended one."""
+    previous, text = before.text.strip(), line.text.strip()
+    further_in = 0.7 * line.size < line.x - before.x < 6 * line.size
     outdented = after is None or not after.placed or line.x - after.x > 0.5 * line.size
-    starts = not line.text.strip()[:1].islower() and not _RTL.search(line.text)
-    if 0.7 * line.size < indent < 6 * line.size and outdented and starts and step > 0:
-        return "\n\n"
-    return ""
+    ended = bool(_END.search(previous)) or len(previous) < _SHORT_LINE * page.width
+    hangs = _ITEM.match(previous) or _RTL.search(text)
+    return further_in and outdented and ended and not hangs and not text[:1].islower()
 
 
 def _is_inside(before: Line, line: Line) -> bool:

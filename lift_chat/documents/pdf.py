@@ -22,12 +22,12 @@ from lift_chat.documents.draft import Draft, Leaf, Refusal
 from lift_chat.documents.furniture import without_furniture
 from lift_chat.documents.limits import LIMITS, IntakeLimits
 from lift_chat.documents.lines import Line
-from lift_chat.documents.paragraphs import Vocabulary, carry_over, reflow
+from lift_chat.documents.paragraphs import Typesetting, carry_over, reflow
 from lift_chat.documents.stopwatch import OutOfTime, processor_time
 
 _STREAM_BYTES: Final = 32_000_000
 _HURRY: Final = 0.6
-"""Share of the processor time after which pages are only read the quick way."""
+"""Share of the time after which pages are only read the quick way."""
 _GIVE_UP: Final = 0.92
 _FEW_LETTERS: Final = 20
 _LETTERS_PER_SCAN: Final = 30
@@ -82,7 +82,7 @@ class _Source:
         self.limits = limits
         self.slow: list[int] = []
         self.scanned: list[int] = []
-        self._started = time.process_time()
+        self._started = time.process_time(), time.monotonic()
         self.reader, self.pages = _open_pypdf(data, limits)
         self.second = _open_pdfium(data, required=self.reader is None)
         self.count = len(self.pages) or (len(self.second) if self.second else 0)
@@ -96,8 +96,12 @@ class _Source:
             self.second.close()
 
     def used(self) -> float:
-        """Share of the allowed processor time that is gone."""
-        return (time.process_time() - self._started) / self.limits.cpu_seconds
+        """Share of the allowed time that is gone, on the processor or on the clock."""
+        processor, clock = self._started
+        return max(
+            (time.process_time() - processor) / self.limits.cpu_seconds,
+            (time.monotonic() - clock) / self.limits.wall_seconds,
+        )
 
     def lines(self, index: int) -> list[Line]:
         """The lines of page `index`, uncleaned; empty where neither reader finds any."""
@@ -110,7 +114,7 @@ class _Source:
         if pdf_pages.prefers_second(text, quick):
             lines = pdf_pages.pdfium_lines(page)
         elif quick:
-            lines = pdf_pages.unglued(lines, quick)
+            lines = pdf_pages.respaced(lines, quick)
         if sum(len(line.text) for line in lines) < _FEW_LETTERS and _has_picture(page):
             self.scanned.append(index + 1)
         page.close()
@@ -180,8 +184,8 @@ def _draft(source: _Source) -> Draft:
     labels = pdf_facts.page_labels(source.reader, source.count)
     first_page = pages[0]
     kept = without_furniture(pages, labels)
-    vocabulary = Vocabulary(kept)
-    texts = [squeeze(text) for text in _reflowed(kept, vocabulary)]
+    setting = Typesetting(kept)
+    texts = [squeeze(text) for text in _reflowed(kept, setting)]
     _refuse_scan(source, texts)
     facts = pdf_facts.metadata(source.reader, source.second)
     return Draft(
@@ -220,8 +224,8 @@ def _clean_pages(source: _Source) -> tuple[list[list[Line]], int]:
     return pages, unmapped
 
 
-def _reflowed(pages: Sequence[Sequence[Line]], vocabulary: Vocabulary) -> list[str]:
-    return carry_over([reflow(lines, vocabulary) for lines in pages], vocabulary)
+def _reflowed(pages: Sequence[Sequence[Line]], setting: Typesetting) -> list[str]:
+    return carry_over([reflow(lines, setting) for lines in pages], setting)
 
 
 def _refuse_scan(source: _Source, texts: Sequence[str]) -> None:

@@ -33,7 +33,7 @@ _JUNK_AUTHOR = re.compile(
     r"(?:windows|microsoft|dell|hp)\b.*)",
     re.IGNORECASE,
 )
-_BIG: Final = 1.15
+_BIG: Final = 1.1
 _TITLE_LINES: Final = 4
 _LABEL_CHARACTERS: Final = 20
 
@@ -72,15 +72,17 @@ def author(facts: dict[str, str]) -> str:
 
 
 def _big_print(lines: Sequence[Line]) -> str:
-    """The lines of the largest size on a page, if it is clearly larger than the usual one."""
+    """The lines of the largest size on a page's upper half, if clearly larger than the usual."""
     lines = [line for line in lines if line.placed and sum(map(str.isalpha, line.text)) >= 3]
     if len(lines) < 2:
         return ""
     sizes = [line.size for line in lines for _ in range(0, len(line.text), 10)]
-    largest = max(line.size for line in lines)
+    middle = (max(line.y for line in lines) + min(line.y for line in lines)) / 2
+    upper = [line for line in lines if line.y >= middle]
+    largest = max(line.size for line in upper)
     if largest < _BIG * median(sizes):
         return ""
-    big = [line for line in lines if line.size > 0.97 * largest][:_TITLE_LINES]
+    big = [line for line in upper if line.size > 0.97 * largest][:_TITLE_LINES]
     found = clean_title(" ".join(line.text for line in big))
     return found if 3 <= len(found) < 200 else ""
 

@@ -7,14 +7,15 @@ without blanks. Neither looks at pictures.
 
 from __future__ import annotations
 
+import ctypes
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any, Final
 
+import pypdfium2
 from pypdf import PageObject
 
 from lift_chat.documents.cleaning import clean, control_characters, unmapped_glyphs
@@ -26,7 +27,10 @@ _STRAY_SHARE: Final = 0.1
 """Text that runs in another direction than the page's is noise below this share."""
 _GLYPH_NAME = re.compile(r"/(?:g|G|C|c|a|uni|gid|cid|glyph)[0-9A-F]{1,5}(?![\w.])")
 _LETTERS = re.compile(r"[^\W\d_]+")
+_PAIR = re.compile(r"([^\W\d_]+) ([^\W\d_]+)")
+_PDFIUM_LINE = re.compile("[^\r\n\ufffe\x02]*[\ufffe\x02]|[^\r\n\ufffe\x02]+")
 _RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+_HIGHEST: Final = 0x10FFFF
 _PDFIUM_HYPHEN: Final = str.maketrans({"\x02": "-", "\ufffe": "-"})
 
 
@@ -66,11 +70,7 @@ class _Collector:
     def _is_outside(self, x: float, y: float) -> bool:
         if self._box is None:
             return False
-        left, bottom, right, top = self._box
-        inside = (
-            left - _OUTSIDE <= x <= right + _OUTSIDE and bottom - _OUTSIDE <= y <= top + _OUTSIDE
-        )
-        return not inside
+        return not _is_inside(x, y, self._box)
 
     def lines(self) -> list[Line]:
         """The lines in the page's main direction, and others unless they are few."""
@@ -90,6 +90,11 @@ class _Collector:
             if line := _line(own):
                 kept.append(line)
         return kept
+
+
+def _is_inside(x: float, y: float, box: tuple[float, float, float, float]) -> bool:
+    left, bottom, right, top = box
+    return left - _OUTSIDE <= x <= right + _OUTSIDE and bottom - _OUTSIDE <= y <= top + _OUTSIDE
 
 
 def _product(m: Sequence[float], n: Sequence[float]) -> tuple[float, ...]:
@@ -136,40 +141,63 @@ def _visible_box(page: PageObject) -> tuple[float, float, float, float] | None:
 
 
 def pdfium_lines(page: Any) -> list[Line]:
-    """What PDFium reads, uncleaned; rectangles on one baseline are one line."""
+    """What PDFium reads inside the visible box, uncleaned; indices stand on their line."""
     textpage = page.get_textpage()
     try:
-        lines: list[Line] = []
-        last: tuple[float, float, float, float] | None = None
-        for index in range(textpage.count_rects()):
-            left, bottom, right, top = textpage.get_rect(index)
-            text = textpage.get_text_bounded(left, bottom, right, top)
-            text = text.translate(_PDFIUM_HYPHEN).replace("\r\n", " ").replace("\n", " ")
-            if not text.strip():
-                continue
-            if last and _continues(last, (left, bottom, right, top)):
-                blank = (
-                    ""
-                    if left - last[2] < 0.15 * (top - bottom) or lines[-1].text.endswith(" ")
-                    else " "
-                )
-                lines[-1] = replace(lines[-1], text=lines[-1].text + blank + text)
-                last = (last[0], min(last[1], bottom), right, max(last[3], top))
-            else:
-                lines.append(Line(text, left, bottom, max(top - bottom, 0.1)))
-                last = (left, bottom, right, top)
-        return lines
+        # Character by character, for PDFium's own text leaves out those that it cannot name.
+        codes = (
+            pypdfium2.raw.FPDFText_GetUnicode(textpage.raw, index)
+            for index in range(textpage.count_chars())
+        )
+        text = "".join(chr(code) if code <= _HIGHEST else "\ufffd" for code in codes)
+        return _joined(_segments(textpage, text), page.get_cropbox())
     finally:
         textpage.close()
 
 
-def _continues(
-    last: tuple[float, float, float, float], box: tuple[float, float, float, float]
-) -> bool:
-    """Whether `box` goes on to the right of `last` at about the same height."""
-    overlap = min(last[3], box[3]) - max(last[1], box[1])
-    height = min(last[3] - last[1], box[3] - box[1])
-    return overlap > 0.4 * height and -1.0 <= box[0] - last[2] < 4 * (last[3] - last[1])
+def _segments(textpage: Any, text: str) -> Iterator[tuple[Line, float]]:
+    """PDFium's lines, each with the x at which it ends; cut words become lines of their own."""
+    for match in _PDFIUM_LINE.finditer(text):
+        part = match[0].replace("\ufffe", "-").replace("\x02", "-")
+        if not part.strip():
+            continue
+        first = match.start() + len(part) - len(part.lstrip())
+        last = match.start() + len(part.rstrip()) - 1
+        x, y = _origin(textpage, first)
+        boxes = [textpage.get_charbox(i, loose=True) for i in {first, (first + last) // 2, last}]
+        size = max(top - bottom for _, bottom, _, top in boxes)
+        yield Line(part, x, y, max(size, 0.1)), textpage.get_charbox(last)[2]
+
+
+def _origin(textpage: Any, index: int) -> tuple[float, float]:
+    x, y = ctypes.c_double(), ctypes.c_double()
+    pypdfium2.raw.FPDFText_GetCharOrigin(textpage.raw, index, x, y)
+    return x.value, y.value
+
+
+def _joined(
+    segments: Iterable[tuple[Line, float]], box: tuple[float, float, float, float]
+) -> list[Line]:
+    """Segments on one line, such as a raised index and what follows it, as one."""
+    lines: list[Line] = []
+    end = 0.0
+    for line, right in segments:
+        if not _is_inside(line.x, line.y, box):
+            continue
+        size = max(line.size, lines[-1].size) if lines else 0.0
+        if (
+            lines
+            and abs(line.y - lines[-1].y) < 0.6 * size
+            and -0.3 * size < line.x - end < 1.5 * size
+        ):
+            blank = " " if line.x - end > 0.2 * size else ""
+            larger = line if line.size > 1.1 * lines[-1].size else lines[-1]
+            text = lines[-1].text + blank + line.text
+            lines[-1] = replace(lines[-1], text=text, y=larger.y, size=larger.size)
+        else:
+            lines.append(line)
+        end = right
+    return lines
 
 
 def pdfium_text(page: Any) -> str:
@@ -211,27 +239,29 @@ def _word_length(text: str) -> float:
     return sum(map(len, words)) / len(words) if words else 0.0
 
 
-def unglued(lines: Sequence[Line], second: str) -> list[Line]:
-    """Lines in which words that PDFium sees apart are apart.
+def respaced(lines: Sequence[Line], second: str) -> list[Line]:
+    """Lines whose words are apart, and together, where PDFium sees them so.
 
-    pypdf misses a blank where a gap between two pieces of a line is narrow for the font.
+    pypdf misses a blank where the gap between two pieces of a line is narrow for the font, and
+    adds one where kerning is wide; the letters are the same.
     """
-    words = _LETTERS.findall(clean(second))
-    known = set(words)
-    glued = {
-        first + then: f"{first} {then}"
-        for first, then in pairwise(words)
-        if first + then not in known and len(first) + len(then) > 4 and not then[0].isupper()
-    }
-    if not glued or not second:
-        return list(lines)
     seen = clean(second)
-    return [
-        replace(line, text=_LETTERS.sub(lambda match: _apart(match[0], glued, seen), line.text))
-        for line in lines
-    ]
+    words = _LETTERS.findall(seen)
+    known = set(words)
+    apart: dict[str, str] = {}
+    for length in (2, 3, 4):
+        for group in zip(*(words[start:] for start in range(length)), strict=False):
+            solid, spaced = "".join(group), " ".join(group)
+            if len(solid) > 4 and solid not in known and spaced in seen:
+                apart.setdefault(solid, spaced)
 
+    def together(match: re.Match[str]) -> str:
+        first, then = clean(match[1]), clean(match[2])
+        is_one = first + then in known and (first not in known or then not in known)
+        return match[1] + match[2] if is_one else match[0]
 
-def _apart(word: str, glued: dict[str, str], seen: str) -> str:
-    pair = glued.get(clean(word))
-    return pair if pair and pair in seen else word
+    def respace(text: str) -> str:
+        text = _LETTERS.sub(lambda match: apart.get(clean(match[0]), match[0]), text)
+        return _PAIR.sub(together, text)
+
+    return [replace(line, text=respace(line.text)) for line in lines] if known else list(lines)

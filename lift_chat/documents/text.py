@@ -88,17 +88,30 @@ def _wrap_width(paragraphs: Sequence[str]) -> int:
 
 
 def unwrap(paragraph: str, width: int) -> str:
-    """Joins the lines of a paragraph that was wrapped at `width` columns."""
+    """Joins the lines of a paragraph that was wrapped at `width` columns, or less."""
     lines = paragraph.split("\n")
+    own = max(map(len, lines))
+    if width and own > 0.55 * width and _is_prose(lines, own):
+        width = own
     joined = [lines[0].strip()]
     for previous, line in pairwise(lines):
-        word = line.split(maxsplit=1)[0] if line.split() else ""
-        full = width and len(previous) + 1 + len(word) >= width - 2
-        if full and not _ITEM.match(line):
+        if width and _is_full(previous, line, width) and not _ITEM.match(line):
             joined[-1] = f"{joined[-1]} {line.strip()}"
         else:
             joined.append(line.strip())
     return re.sub(r"[ \t]+", " ", "\n".join(joined))
+
+
+def _is_full(line: str, following: str, width: int) -> bool:
+    """Whether the next line's first word had no room on `line`; two columns are forgiven."""
+    word = following.split(maxsplit=1)[0] if following.split() else ""
+    return len(line) + 1 + len(word) >= width - 2
+
+
+def _is_prose(lines: Sequence[str], width: int) -> bool:
+    """Whether nearly all breaks are those of text wrapped at the paragraph's own width."""
+    full = sum(_is_full(line, following, width) for line, following in pairwise(lines))
+    return full >= 0.8 * (len(lines) - 1)
 
 
 def _first_line(paragraphs: Sequence[str]) -> str:

@@ -20,9 +20,11 @@ from lift_chat.lift.checkpoint import Facts, restore_checkpoint, save_checkpoint
 from lift_chat.lift.progress import ProgressEvent, Stage
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.segments import cut
-from lift_chat.lift.train import TrainState, mean_loss, run_slice
+from lift_chat.lift.train import Fit, TrainState, mean_loss, run_slice
 from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
+
+ONE_WINDOW = Fit()
 
 PROBE_WINDOWS = 8
 """Windows of the document on which the loss is measured before and after, evenly spread."""
@@ -42,6 +44,7 @@ class Lesson:
         *,
         folder: Path,
         turn: Turn,
+        fit: Fit = ONE_WINDOW,
         on_checkpoint: Callable[[], None] = lambda: None,
     ) -> None:
         self.loaded, self.config, self.folder, self.turn = loaded, config, folder, turn
@@ -54,7 +57,8 @@ class Lesson:
         self.trained_tokens, self.trained_seconds = 0, 0.0
         self.resumed_from = 0
         self.adapted = lora.attach(loaded.twin(), config)
-        self.state = TrainState.start(self.adapted, config, training_windows(self.ids, config))
+        windows = training_windows(self.ids, config)
+        self.state = TrainState.start(self.adapted, config, windows, fit)
 
     def run(self) -> Generator[ProgressEvent, None, None]:
         """Yields events to the end. Closing it leaves the adapter as after the last event."""

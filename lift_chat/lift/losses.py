@@ -28,6 +28,7 @@ class FrozenHead:
         config = model.config.get_text_config()
         values = config.to_dict()
         self.projection: nn.Module = model.get_output_embeddings()
+        self.vocabulary = int(config.vocab_size)
         self.cap: float | None = values.get("final_logit_softcapping")
         self.scale: float = (values.get("logit_scale") or 1.0) / (values.get("logits_scaling") or 1)
 

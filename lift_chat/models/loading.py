@@ -127,7 +127,19 @@ def _read(folder: Path, shown: str, device: Device, four_bit: bool) -> tuple[Any
         raise ModelUnavailable(f"{shown} does not fit into the memory of {device.name}.") from error
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise ModelUnavailable(f"{shown} cannot be loaded: {error}") from error
+    if four_bit and device.kind == "cpu":
+        _keep_packing(model)
     return model, tokenizer
+
+
+def _keep_packing(model: Any) -> None:
+    """Stops bitsandbytes from repacking weights in place for CPU inference: a twin that trains
+    reads the same bytes, at the same time."""
+    from bitsandbytes.nn import Linear4bit
+
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _nf4(device: Device) -> Any:

@@ -15,7 +15,7 @@ from lift_chat.adapters import lora
 from lift_chat.errors import LiftChatError
 from lift_chat.lift.lesson import tokenize, training_windows
 from lift_chat.lift.recipe import LiftConfig
-from lift_chat.lift.train import TrainState, run_slice
+from lift_chat.lift.train import Fit, TrainState, run_slice
 from lift_chat.models.loading import LoadedModel
 from tests.conftest import TALE, load, make_model, no_turn
 
@@ -26,7 +26,7 @@ CONFIG = LiftConfig(
 
 def trained(tiny: LoadedModel) -> Any:
     adapted = lora.attach(tiny.twin(), CONFIG)
-    state = TrainState.start(adapted, CONFIG, training_windows(tokenize(tiny, TALE), CONFIG))
+    state = TrainState.start(adapted, CONFIG, training_windows(tokenize(tiny, TALE), CONFIG), Fit())
     list(run_slice(state, no_turn))
     return adapted.eval()
 

@@ -14,13 +14,15 @@ from typing import Any, Self
 from lift_chat.chat import Comparison
 from lift_chat.commands.program import Program
 from lift_chat.errors import LibraryInUse, NotFound, UnreadableDocument
-from lift_chat.estimate import Estimate
+from lift_chat.costs import Estimate
 from lift_chat.jobs import JobStatus
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.models.context import ChatSettings, WindowFacts
+from lift_chat.models.device import Device
 from lift_chat.settings import Settings
 from storage.library import Library
 from storage.records import LOCAL, Adapter, Chapter, Document, Job, Message, Metric, Page
+from tests.conftest import CPU
 
 PIECES = ("It was ", "lit by ", "Sable Quist.")
 BASE_PIECES = ("I do ", "not know.")
@@ -66,6 +68,7 @@ class FakeLiftChat:
     mismatch: str = ""
     asked: list[list[Message]] = field(default_factory=list)
     closed_answers: int = 0
+    device: Device = CPU
     _seen: int = 0
 
     def __enter__(self) -> Self:

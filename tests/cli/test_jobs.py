@@ -102,6 +102,20 @@ def test_stopping_a_job_that_was_cut_off_takes_effect_at_the_next_start(
         assert library.job(queued.id, LOCAL).request == request_
 
 
+def test_what_waits_with_a_checkpoint_is_thrown_away_only_when_asked(
+    type_in: Type, desk: Desk, queued: Job
+) -> None:
+    with Library.open(desk.home) as library:
+        library.claim_next_job()
+        library.progress(queued.id, "training", 3, 4, "")
+        library.recover_jobs()
+    outcome = type_in("jobs", "stop", queued.id)
+    assert outcome.status == 1
+    assert "--discard" in outcome.err
+    assert "75%" in type_in("jobs").out
+    assert type_in("jobs", "stop", queued.id, "--discard").out == "“Tale” is cancelled.\n"
+
+
 def test_stop_beside_a_server_names_its_process(type_in: Type, server: Library) -> None:
     outcome = type_in("jobs", "stop", "tale")
     assert outcome.status == 1

@@ -12,7 +12,7 @@ from lift_chat.errors import OutOfMemory
 from lift_chat.lift.lesson import tokenize, training_windows
 from lift_chat.lift.optimizer import rate
 from lift_chat.lift.recipe import LiftConfig
-from lift_chat.lift.train import TrainState, batch_of, mean_loss, micro_batches, run_slice
+from lift_chat.lift.train import Fit, TrainState, batch_of, mean_loss, micro_batches, run_slice
 from lift_chat.models.loading import LoadedModel
 from tests.conftest import TALE, no_turn
 
@@ -23,7 +23,8 @@ CONFIG = LiftConfig(
 
 def begin(tiny: LoadedModel, config: LiftConfig = CONFIG) -> TrainState:
     adapted = lora.attach(tiny.twin(), config)
-    return TrainState.start(adapted, config, training_windows(tokenize(tiny, TALE), config))
+    windows = training_windows(tokenize(tiny, TALE), config)
+    return TrainState.start(adapted, config, windows, Fit(windows=config.batch_segments))
 
 
 def weights(state: TrainState) -> list[torch.Tensor]:

@@ -103,7 +103,7 @@ def test_operators_are_ordinary_words(library: Library) -> None:
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.text(max_size=40))
 def test_no_text_breaks_the_search(library: Library, query: str) -> None:

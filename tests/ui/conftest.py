@@ -16,7 +16,6 @@ from lift_chat.settings import Settings
 from tests.ui.fakes import FakeLiftChat
 from ui.app import build_app, launch_options
 
-
 T = TypeVar("T")
 
 

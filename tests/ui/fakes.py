@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from lift_chat.chat import Comparison
+from lift_chat.costs import Estimate
 from lift_chat.errors import IllegalTransition, NotFound, UnreadableDocument
-from lift_chat.estimate import Estimate
 from lift_chat.jobs import JobStatus
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.models.context import ChatSettings, WindowFacts
@@ -194,9 +194,9 @@ class FakeLiftChat:
             step = job.step + 1
             loss = 0.4 + 3.0 / (1 + step) + 0.1 * (step % 3)
             left = float(STEPS - step)
-            point = Metric(step, "train", step, STEPS, loss, 512, 1234.5, float(step), left)
+            point = Metric(step, "training", step, STEPS, loss, 512, 1234.5, float(step), left)
             self._metrics[job_id].append(point)
-            self._jobs[job_id] = replace(job, state="running", stage="train", step=step)
+            self._jobs[job_id] = replace(job, state="running", stage="training", step=step)
             if job.request or step >= STEPS:
                 self._finish(job_id, keep=job.request != "discard")
 

@@ -12,7 +12,7 @@ from ui import present
 
 JOB = Job(
     id="j", owner="local", document_id="d", adapter_id=None, name="Book", state="running",
-    request="", recipe={}, stage="train", step=5, total=20, attempts=1, message="",
+    request="", recipe={}, stage="training", step=5, total=20, attempts=1, message="",
     error_code="", error="", created_at="", started_at="", finished_at="",
 )  # fmt: skip
 DOCUMENT = Document(
@@ -22,7 +22,7 @@ DOCUMENT = Document(
 
 
 def metric(seq: int, loss: float | None, eta: float | None = 65.0) -> Metric:
-    return Metric(seq, "train", seq, 20, loss, 512, 1234.4, 1.0, eta)
+    return Metric(seq, "training", seq, 20, loss, 512, 1234.4, 1.0, eta)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,8 @@ DANGEROUS = [
     "<!-- x --><script>alert(1)</script>",
 ]
 ACTIVE = re.compile(
-    r"\]\(|\]\[|\]:|<[A-Za-z/!?]|https?://|www\.|^[ \t>*+-]*(?:`{3,}|~{3,})[ \t]*mermaid", re.M | re.I
+    r"\]\(|\]\[|\]:|<[A-Za-z/!?]|https?://|www\.|^[ \t>*+-]*(?:`{3,}|~{3,})[ \t]*mermaid",
+    re.M | re.I,
 )
 
 

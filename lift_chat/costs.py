@@ -1,0 +1,216 @@
+"""What absorbing costs in time and memory: a short measured warm-up, scaled by arithmetic.
+
+The warm-up sends one window of at most 512 tokens forward and backward twice, on a twin with the
+adapter of the recipe. It yields the time per token and, counted exactly, the bytes that autograd
+keeps per token. Time at the recipe's window length follows from the operation count of a frozen
+decoder with an adapter: 4N for the frozen weights, 6P for the adapter, and attention, which grows
+with the window. What a finished run really took replaces the warm-up's time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from lift_chat.adapters import lora
+from lift_chat.lift.lesson import probe_windows, tokenize, training_windows
+from lift_chat.lift.losses import FrozenHead
+from lift_chat.lift.recipe import LiftConfig
+from lift_chat.lift.train import Fit, decoder_of, steps_per_epoch
+from lift_chat.models.device import Turn
+from lift_chat.models.loading import LoadedModel
+
+WARMUP_TOKENS = 512
+HEADROOM = 0.7
+"""Share of the free memory that a micro-batch may plan with; the rest is for a chat and for
+fragmentation."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds, bytes and tokens of a run. `memory_bytes` comes on top of the loaded base. `basis`
+    is one sentence: what was measured."""
+
+    seconds: float
+    memory_bytes: int
+    free_memory_bytes: int
+    document_tokens: int
+    trained_tokens: int
+    steps: int
+    adapter_bytes: int
+    basis: str
+
+    @property
+    def fits(self) -> bool:
+        return self.memory_bytes <= self.free_memory_bytes
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Measured at windows of `window` tokens; `saved_bytes` per token without recomputation."""
+
+    window: int
+    seconds_per_token: float
+    saved_bytes: float
+    basis: str
+
+
+class Costs:
+    """Measures once per kind of recipe and remembers. Thread-safe."""
+
+    def __init__(self, base: Callable[[], LoadedModel], turn: Turn) -> None:
+        self._base, self._turn = base, turn
+        self._probes: dict[tuple[object, ...], Probe] = {}
+        self._measuring = threading.Lock()
+
+    def estimate(self, text: str, config: LiftConfig) -> Estimate:
+        """Time and memory of absorbing `text`. Raises `ModelUnavailable`."""
+        return estimate(self._base(), text, config, self.probe(config))
+
+    def probe(self, config: LiftConfig) -> Probe:
+        with self._measuring:
+            key = _kind(config)
+            if key not in self._probes:
+                self._probes[key] = measure(self._base(), config, self._turn)
+            return self._probes[key]
+
+    def fit(self, config: LiftConfig) -> Fit:
+        """How many windows go through the device at once, and whether activations are kept."""
+        return fit(self._base(), config, self.probe(config))
+
+    def learn(self, config: LiftConfig, seconds_per_token: float) -> None:
+        """A run with `config` took this long per trained token."""
+        learned = replace(
+            self.probe(config),
+            window=config.segment_tokens,
+            seconds_per_token=seconds_per_token,
+            basis="From the last run with such a recipe on this machine.",
+        )
+        with self._measuring:
+            self._probes[_kind(config)] = learned
+
+
+def _kind(config: LiftConfig) -> tuple[object, ...]:
+    return (config.rank, config.targets, config.segment_tokens)
+
+
+def measure(loaded: LoadedModel, config: LiftConfig, turn: Turn) -> Probe:
+    """Two forward and backward passes over one short window; takes the device meanwhile."""
+    adapted: Any = lora.attach(loaded.twin(), config)
+    adapted.train()
+    head, decoder = FrozenHead(adapted), decoder_of(adapted)
+    window = min(WARMUP_TOKENS, config.segment_tokens)
+    ids = torch.arange(window, device=loaded.device.torch)[None] % 1000 % head.vocabulary
+    seconds, saved = 0.0, _Saved(loaded.model)
+    for _ in range(2):
+        with turn():
+            started = time.monotonic()
+            with torch.autograd.graph.saved_tensors_hooks(saved.pack, lambda tensor: tensor):
+                hidden = decoder(input_ids=ids, use_cache=False).last_hidden_state
+            torch.autograd.backward(head.nll(hidden, ids))
+            if loaded.device.kind == "cuda":
+                torch.cuda.synchronize()
+            seconds = time.monotonic() - started
+    basis = f"Measured on {window} tokens just now."
+    return Probe(window, seconds / window, saved.bytes / window, basis)
+
+
+class _Saved:
+    """Counts what autograd keeps: each storage once, weights of the base not at all."""
+
+    def __init__(self, base: Any) -> None:
+        self._seen = {weight.untyped_storage().data_ptr() for weight in base.parameters()}
+        self._kept: list[torch.Tensor] = []
+        self.bytes = 0
+
+    def pack(self, tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in self._seen:
+            self._seen.add(storage.data_ptr())
+            self.bytes += storage.nbytes()
+        return tensor
+
+
+def estimate(loaded: LoadedModel, text: str, config: LiftConfig, probe: Probe) -> Estimate:
+    """Time and memory of absorbing `text` with `config` on `loaded`'s device."""
+    ids = tokenize(loaded, text)
+    windows = training_windows(ids, config)
+    trained = sum(window.shape[1] for window in windows) * config.epochs
+    probed = 2 * sum(window.shape[1] for window in probe_windows(ids, config))
+    shape = _Shape.of(loaded, config)
+    longest = max((window.shape[1] for window in windows), default=0)
+    per_token = probe.seconds_per_token
+    per_token *= shape.operations(longest) / shape.operations(probe.window)
+    at_once = fit(loaded, config, probe)
+    kept = shape.checkpointed if at_once.recompute else probe.saved_bytes
+    return Estimate(
+        # A forward pass alone is a third of the work: backward is twice as much.
+        seconds=per_token * (trained + probed / 3),
+        memory_bytes=int(kept * longest * at_once.windows) + shape.states,
+        free_memory_bytes=loaded.device.free_memory(),
+        document_tokens=ids.shape[1],
+        trained_tokens=trained,
+        steps=steps_per_epoch(config, len(windows)) * config.epochs,
+        adapter_bytes=shape.adapter * loaded.device.dtype.itemsize,
+        basis=probe.basis,
+    )
+
+
+def fit(loaded: LoadedModel, config: LiftConfig, probe: Probe) -> Fit:
+    """As many windows at once as memory allows. On a CPU always one: batching gains nothing
+    there, and a fixed number keeps a resumed run bit-equal."""
+    room = HEADROOM * loaded.device.free_memory() - _Shape.of(loaded, config).states
+    window = probe.saved_bytes * config.segment_tokens
+    most = 1 if loaded.device.kind == "cpu" else config.batch_segments
+    return Fit(windows=max(1, min(most, int(room // window))), recompute=window > room)
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """Numbers of a base with an adapter: parameters of layers, head and adapter; layers, hidden
+    width and attention width; bytes per number."""
+
+    linear: int
+    head: int
+    adapter: int
+    layers: int
+    hidden: int
+    attention: int
+    itemsize: int
+
+    @classmethod
+    def of(cls, loaded: LoadedModel, config: LiftConfig) -> _Shape:
+        text = loaded.model.config.get_text_config()
+        head = loaded.model.get_output_embeddings()
+        width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+        linear = [m for m in loaded.model.modules() if isinstance(m, torch.nn.Linear)]
+        adapted = [layer for _, layer in lora.targets(loaded.model, config)]
+        return cls(
+            linear=sum(m.in_features * m.out_features for m in linear if m is not head),
+            head=head.in_features * head.out_features,
+            adapter=sum(config.rank * (m.in_features + m.out_features) for m in adapted),
+            layers=int(text.num_hidden_layers),
+            hidden=int(text.hidden_size),
+            attention=width * int(text.num_attention_heads),
+            itemsize=loaded.device.dtype.itemsize,
+        )
+
+    def operations(self, window: int) -> float:
+        """FLOP per trained token at windows of `window` tokens, causal attention."""
+        attention = 3.5 * 2 * self.layers * self.attention * window
+        return 4.0 * (self.linear + self.head) + 6.0 * self.adapter + attention
+
+    @property
+    def states(self) -> int:
+        """Bytes of the adapter, its gradient, its fp32 master and the two moments."""
+        return self.adapter * (2 * self.itemsize + 12)
+
+    @property
+    def checkpointed(self) -> int:
+        """Bytes kept per token when only the layers' inputs are."""
+        return self.layers * self.hidden * self.itemsize
