@@ -48,7 +48,7 @@ class Chat:
 
     def compare(
         self, adapter: Adapter, message: str, settings: ChatSettings
-    ) -> Iterator[Comparison]:
+    ) -> Generator[Comparison, None, None]:
         """First the adapter's answer grows, then the base's, in the same window."""
         window = self.window(adapter, message, settings)
         texts = {"adapted": "", "base": ""}

@@ -7,10 +7,8 @@ what is not theirs. Methods may be called from any thread.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +18,8 @@ from lift_chat import __version__
 from lift_chat.chat import Chat, Comparison, as_messages
 from lift_chat.costs import Costs, Estimate
 from lift_chat.documents import read
-from lift_chat.errors import InvalidConfig, LiftChatError, QueueFull
+from lift_chat.errors import InvalidConfig, QueueFull
+from lift_chat.handle import JobHandle
 from lift_chat.jobs import JobStatus, Worker
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.models.catalog import Choice, choose
@@ -28,6 +27,7 @@ from lift_chat.models.context import ChatSettings, WindowFacts
 from lift_chat.models.device import Device, pick_device
 from lift_chat.models.engine import Engine, mismatch_of
 from lift_chat.models.loading import LoadedModel, load_model
+from lift_chat.selection import selected_text
 from lift_chat.settings import Settings
 from storage.files import sha256_of
 from storage.library import Library
@@ -240,7 +240,7 @@ class LiftChat:
         settings: ChatSettings | None = None,
         *,
         owner: str = LOCAL,
-    ) -> Iterator[str]:
+    ) -> Generator[str, None, None]:
         """Yields the answer's text increments; closing the generator stops it."""
         adapter = self.library.adapter(adapter_id, owner)
         return self._chat.reply(adapter, messages, settings or ChatSettings())
@@ -264,7 +264,7 @@ class LiftChat:
         settings: ChatSettings | None = None,
         *,
         owner: str = LOCAL,
-    ) -> Iterator[Comparison]:
+    ) -> Generator[Comparison, None, None]:
         """The same question to the adapter and to the untouched base, same window and seed."""
         adapter = self.library.adapter(adapter_id, owner)
         return self._chat.compare(adapter, message, settings or ChatSettings())
@@ -285,7 +285,7 @@ class LiftChat:
         settings: ChatSettings | None = None,
         *,
         owner: str = LOCAL,
-    ) -> Iterator[str]:
+    ) -> Generator[str, None, None]:
         """Like `reply`, in a stored conversation: the question is kept at once, the answer at the
         end, also when it is cut short by closing the generator."""
         settings = settings or ChatSettings()
@@ -331,59 +331,3 @@ class LiftChat:
     def _text_of(self, job: Job) -> str:
         chapters = LiftConfig.from_dict(job.recipe).chapters
         return selected_text(self.library, job.document_id, job.owner, chapters)
-
-
-@dataclass(frozen=True)
-class JobHandle:
-    """A queued run, as a program holds it."""
-
-    id: str
-    app: LiftChat
-    owner: str
-
-    def status(self, since: int = 0) -> JobStatus:
-        return self.app.job(self.id, since=since, owner=self.owner)
-
-    def events(self, poll: float = 0.25) -> Iterator[JobStatus]:
-        """The status whenever something is new, until the job is over."""
-        since, last = 0, None
-        while True:
-            status = self.status(since)
-            since = status.metrics[-1].seq if status.metrics else since
-            if status.metrics or status.job != last:
-                last = status.job
-                yield status
-            if status.job.is_over:
-                return
-            time.sleep(poll)
-
-    def wait(self, timeout: float | None = None) -> Adapter:
-        """The adapter, once it is made. Raises the job's error, or TimeoutError."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        for status in self.events():
-            if status.job.adapter_id and status.job.state == "done":
-                return self.app.adapter(status.job.adapter_id, owner=self.owner)
-            if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"job {self.id} is not done after {timeout} s")
-        raise over_without_adapter(status.job)
-
-
-def over_without_adapter(job: Job) -> LiftChatError:
-    """The error that a finished job without an adapter stands for, with its stable code."""
-    error = LiftChatError(job.error or job.message or f"The job was {job.state}.")
-    error.code = job.error_code or job.state
-    return error
-
-
-def selected_text(library: Library, document_id: str, owner: str, chapters: Sequence[int]) -> str:
-    """The document's text, or that of the ticked chapters in reading order, each part once."""
-    text = library.document_text(document_id, owner)
-    if not chapters:
-        return text
-    outline = library.outline(document_id, owner)
-    parts, reached = [], 0
-    for start, end in sorted((outline[i].start, outline[i].end) for i in chapters):
-        if end > reached:
-            parts.append(text[max(start, reached) : end])
-            reached = end
-    return "\n\n".join(parts)

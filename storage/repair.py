@@ -22,8 +22,9 @@ from storage.connection import Index, named_errors
 from storage.errors import LibraryDamaged
 from storage.migrations import APPLICATION_ID, SCHEMA_VERSION, migrate, refuse_newer
 from storage.recovery import Findings
-from storage.search import rebuild_words, update_words
-from storage.store import Store
+from storage.search import check_words, rebuild_words, update_words
+from storage.store import Store, bury
+from storage.values import is_id, is_time
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def start(store: Store) -> Findings:
     else:
         log.warning("the index was damaged (%s) and is rebuilt from the manifests", damage)
         # Before the folders are looked at, or what was just deleted would come back.
-        _copy_rows(store, aside, "tombstones")
+        _copy_tombstones(store, aside)
         findings = replace(recovery.reconcile(store), set_aside=aside.name)
         for table in ("jobs", "metrics", "adapter_tags", "conversations", "messages"):
             _copy_rows(store, aside, table)
@@ -99,19 +100,28 @@ def find_damage(index: Index) -> str:
     with named_errors(index.path.parent):
         try:
             with index.connect() as db:
-                return _look_inside(db, index.path)
+                damage = _look_inside(db, index.path)
+                if not damage and not index.readonly and db.table_names():
+                    check_words(db)
+                return damage
         except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorcode", -1) in _DAMAGE:
+            if _is_damage(error):
                 return str(error)
             raise
 
 
-_DAMAGE = (
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_NOTADB,
-    sqlite3.SQLITE_FORMAT,
-    sqlite3.SQLITE_IOERR_SHORT_READ,
-)
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Rather than that the file cannot be reached, or that this SQLite lacks FTS5.
+
+    A plain SQLITE_ERROR is damage too: the statements are right, so the schema is not.
+    """
+    code = getattr(error, "sqlite_errorcode", -1)
+    if code == sqlite3.SQLITE_ERROR:
+        return "no such module" not in str(error)
+    return code & 0xFF in _DAMAGE or code == sqlite3.SQLITE_IOERR_SHORT_READ
+
+
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT)
 
 
 def _look_inside(db: Database, path: Path) -> str:
@@ -161,6 +171,14 @@ def _readable_rows(aside: Path, sql: str) -> list[sqlite3.Row]:
     except sqlite3.Error as error:
         log.warning("after %d rows of the damaged index: %s", len(rows), error)
     return rows
+
+
+def _copy_tombstones(store: Store, aside: Path) -> None:
+    """Only those beyond doubt: a damaged page that reads as tombstones would delete folders."""
+    with store.write() as db:
+        for item, deleted_at in _readable_rows(aside, "SELECT id, deleted_at FROM tombstones"):
+            if is_id(item) and is_time(deleted_at):
+                bury(db, item)
 
 
 def _copy_rows(store: Store, aside: Path, table: str) -> None:

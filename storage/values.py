@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -19,10 +20,10 @@ def new_id() -> str:
     return str(ULID())
 
 
-def is_id(text: str) -> bool:
-    """Whether `text` is an id in the one spelling that `new_id` gives."""
+def is_id(value: object) -> bool:
+    """Whether it is an id in the one spelling that `new_id` gives."""
     try:
-        return str(ULID.from_str(text)) == text
+        return isinstance(value, str) and str(ULID.from_str(value)) == value
     except ValueError:
         return False
 
@@ -30,6 +31,14 @@ def is_id(text: str) -> bool:
 def now() -> str:
     """UTC, ISO 8601, to the second; for people, never for order."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def is_time(value: object) -> bool:
+    """Whether it is a time as `now` writes it."""
+    return isinstance(value, str) and _TIME.fullmatch(value) is not None
+
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 
 
 def clean(text: str) -> str:

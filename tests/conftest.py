@@ -20,6 +20,8 @@ from lift_chat.settings import Settings
 
 CPU = Device("cpu", "test cpu", torch.float32)
 
+torch.set_num_threads(1)  # a second thread costs a tiny model more than it gives
+
 TEMPLATE = (
     "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}<end>{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"
@@ -119,6 +121,7 @@ def settings(tiny_folder: Path, tmp_path: Path) -> Settings:
         cache=tmp_path / "cache",
         base_model=str(tiny_folder),
         device="cpu",
+        threads=1,
     )
 
 

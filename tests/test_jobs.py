@@ -15,9 +15,9 @@ import torch
 from lift_chat import LiftChat
 from lift_chat.adapters import lora
 from lift_chat.errors import LiftChatError
+from lift_chat.handle import JobHandle
 from lift_chat.lift import lesson as lesson_module
 from lift_chat.lift import train
-from lift_chat.service import JobHandle
 from lift_chat.settings import Settings
 from tests.conftest import QUICK
 

@@ -55,7 +55,7 @@ class Server:
                 *("--home", str(settings.home), "--port", str(self.port)),
                 *("--base-model", settings.base_model, "--log-level", "WARNING"),
             ],
-            env={**os.environ, "LIFT_CHAT_CACHE": str(settings.cache)},
+            env={**os.environ, "LIFT_CHAT_CACHE": str(settings.cache), "LIFT_CHAT_THREADS": "1"},
             start_new_session=True,
         )
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from ui import cards, form, job_panel, present
 from ui.errors import page
+from ui.intake import read_in
 from ui.owner import owner_of
 from ui.quiet import QUIET
 from ui.words import (
@@ -52,16 +52,7 @@ class AbsorbTab:
 
 
 def layout() -> AbsorbTab:
-    job = job_panel.layout()
-    with gr.Column(elem_id="absorb-intake") as intake:
-        gr.HTML(cards.empty(NO_DOCUMENT))
-        drop = gr.File(
-            label="Drop a PDF or a book",
-            file_types=DOCUMENT_TYPES,
-            elem_classes="lc-drop",
-            elem_id="absorb-drop",
-            height=112,
-        )
+    """A chosen document comes first, then the run, then the place for the next document."""
     with gr.Column(visible=False, elem_id="reading") as reading, gr.Row(elem_classes="lc-split"):
         with gr.Column(scale=3, min_width=320):
             facts = gr.HTML(elem_id="document-facts")
@@ -77,6 +68,16 @@ def layout() -> AbsorbTab:
             estimate = gr.HTML(elem_id="estimate")
             absorb = gr.Button("Absorb", variant="primary", elem_id="absorb")
             other = gr.Button("Choose another document", variant="secondary", size="sm")
+    job = job_panel.layout()
+    with gr.Column(elem_id="absorb-intake") as intake:
+        gr.HTML(cards.empty(NO_DOCUMENT))
+        drop = gr.File(
+            label="Drop a PDF or a book",
+            file_types=DOCUMENT_TYPES,
+            elem_classes="lc-drop",
+            elem_id="absorb-drop",
+            height=112,
+        )
     job_panel.layout_all_runs(job)
     return AbsorbTab(
         job, intake, drop, reading, facts, chapter_box, chapters, number, text, preset, changes,
@@ -117,7 +118,10 @@ class AbsorbHandlers:
             gr.update(visible=bool(choices), label=f"Chapters ({len(choices)})"),
             gr.update(choices=choices, value=[index for _, index in choices]),
             gr.update(
-                maximum=max(1, document.pages), value=1, label=f"Page (of {document.pages:,})"
+                maximum=document.pages,
+                value=1,
+                label=f"Page (of {document.pages:,})",
+                visible=document.pages > 1,
             ),
             self.text(document_id, 1, request),
             "",
@@ -132,10 +136,8 @@ class AbsorbHandlers:
 
     @page
     def upload(self, path: str | None, request: gr.Request | None = None) -> tuple[Any, ...]:
-        if not path:
-            return gr.skip(), gr.skip()
-        document = self.service.add_document(path, name=Path(path).name, owner=owner_of(request))
-        return None, document.id
+        """Reads a dropped file in; the drop zone is emptied."""
+        return None, read_in(self.service, path, owner_of(request)) or gr.skip()
 
     @page
     def use_preset(self, preset: str) -> list[Any]:

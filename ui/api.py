@@ -157,7 +157,7 @@ class Api:
             owner=owner_of(request),
         )
         answer = ""
-        with closing(cast("Generator[str]", pieces)):
+        with closing(pieces):
             for piece in pieces:
                 answer += piece
                 yield answer

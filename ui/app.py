@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from ui import absorb_tab, api, chat_tab, job_panel, library_tab, shell, style
+from ui import absorb_tab, api, chat_tab, job_panel, library_tab, sheet, shell, style
 from ui.quiet import QUIET
 from ui.words import TAGLINE
 
@@ -68,12 +68,12 @@ def wire(service: LiftChat, app: gr.Blocks, shared: shell.Shell, tabs: Tabs) -> 
     chat = chat_tab.wire(service, tabs.chat)
     jobs = job_panel.JobHandlers(service)
     app.load(show, asked, view, **QUIET)
-    app.load(jobs.newest_open, None, shared.job_id, **QUIET)
-    app.load(jobs.show, shared.job_id, tabs.absorb.job.view, **QUIET)
-    app.load(chat.refresh, tabs.chat.adapter, tabs.chat.adapter, **QUIET)
+    app.load(jobs.open, None, [shared.job_id, *tabs.absorb.job.view], **QUIET)
+    present_chat = [tabs.chat.adapter, tabs.chat.room, tabs.chat.nothing]
+    app.load(chat.refresh, tabs.chat.adapter, present_chat, **QUIET)
     app.load(open_place, shared.place, shared.tabs, js=shell.READ_TAB, **QUIET)
     tabs.buttons[shell.LIBRARY].select(show, asked, view, **QUIET)
-    tabs.buttons[shell.CHAT].select(chat.refresh, tabs.chat.adapter, tabs.chat.adapter, **QUIET)
+    tabs.buttons[shell.CHAT].select(chat.refresh, tabs.chat.adapter, present_chat, **QUIET)
     for name, button in tabs.buttons.items():
         button.select(None, js=shell.REMEMBER_TAB.format(tab=name))
 
@@ -104,6 +104,6 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "state_session_capacity": 500,
         "footer_links": [],
         "theme": style.theme(),
-        "css": style.CSS,
+        "css": sheet.CSS,
         "head": shell.APPLY_THEME,
     }

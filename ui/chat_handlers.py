@@ -6,10 +6,10 @@ an answer grows is redrawn from the service when it ends, however it ended (`set
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from threading import Event
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -32,7 +32,6 @@ from ui.words import (
     ASK_SOMETHING,
     CHOOSE_ADAPTER,
     EMPTY_CHAT,
-    NO_ADAPTER,
     NOT_IN_CONVERSATION,
     STOP,
 )
@@ -52,12 +51,16 @@ class ChatHandlers:
         """By conversation, the flag that ends the answer under way."""
 
     @page
-    def refresh(self, adapter_id: str | None, request: gr.Request | None = None) -> Any:
-        """The choices of adapters; what is chosen stays, else the first one."""
+    def refresh(self, adapter_id: str | None, request: gr.Request | None = None) -> Turn:
+        """The choices of adapters; what is chosen stays, else the first one.
+
+        Returns (adapter, room, nothing): the chat is only there when there is somebody to talk to.
+        """
         choices = adapter_choices(self.service, owner_of(request))
         ids = [value for _, value in choices]
         chosen_id = adapter_id if adapter_id in ids else (ids[0] if ids else None)
-        return gr.update(choices=choices, value=chosen_id)
+        adapter = gr.update(choices=choices, value=chosen_id)
+        return adapter, gr.update(visible=bool(ids)), gr.update(visible=not ids)
 
     @page
     def open(self, adapter_id: str | None, request: gr.Request | None = None) -> Turn:
@@ -66,9 +69,7 @@ class ChatHandlers:
         Returns (trouble, chatbot, conversation, box).
         """
         if not adapter_id:
-            off = gr.update(interactive=False)
-            nothing = gr.update(value=[], examples=None)
-            return gr.update(value=notice([NO_ADAPTER], "quiet"), visible=True), nothing, off, off
+            return (gr.skip(),) * 4
         owner = owner_of(request)
         adapter = self.service.adapter(adapter_id, owner=owner)
         trouble = trouble_of(self.service, adapter)
@@ -220,7 +221,7 @@ class ChatHandlers:
         yield [*past, present.bubble("assistant", PENDING)], opened or gr.skip(), busy
         answer = ""
         pieces = self.service.converse(conversation_id, text, settings, owner=owner)
-        with closing(cast("Generator[str]", pieces)):
+        with closing(pieces):
             for piece in pieces:
                 answer += piece
                 yield [*past, present.bubble("assistant", answer)], gr.skip(), gr.skip()

@@ -22,6 +22,8 @@ CHAT, COMPARE = "chat", "compare"
 
 @dataclass(frozen=True)
 class ChatTab:
+    nothing: gr.HTML
+    room: gr.Column
     adapter: gr.Dropdown
     mode: gr.Radio
     history: gr.Column
@@ -37,39 +39,41 @@ class ChatTab:
 
 
 def layout() -> ChatTab:
-    with gr.Row(elem_classes="lc-split"):
-        adapter = gr.Dropdown(
-            [], value=None, label="Talk to", elem_id="chat-adapter", scale=3, min_width=260
-        )
-        mode = gr.Radio(
-            [("Chat", CHAT), ("Compare with the unread model", COMPARE)],
-            value=CHAT,
-            label="Mode",
-            elem_id="mode",
-            scale=2,
-            min_width=260,
-        )
-    with gr.Row(elem_classes="lc-split"):
-        with gr.Column(scale=3, min_width=320):
-            trouble = gr.HTML(notice([NO_ADAPTER], "quiet"), elem_id="chat-trouble")
-            with gr.Column(elem_id="talk") as talk:
-                chatbot, box = _talk()
-            panel = compare.layout()
-        with gr.Column(scale=1, min_width=260):
-            with gr.Column(elem_id="history") as history:
-                conversation = gr.Dropdown(
-                    [("New conversation", NEW_CONVERSATION)],
-                    value=NEW_CONVERSATION,
-                    label="Conversation",
-                    elem_id="conversation",
-                )
-                with gr.Row():
-                    new = gr.Button("New", size="sm", min_width=90)
-                    forget = gr.Button("Delete", size="sm", min_width=90)
-            settings = settings_box.layout()
+    nothing = gr.HTML(notice([NO_ADAPTER], "quiet"), elem_id="chat-nothing")
+    with gr.Column(visible=False) as room:
+        with gr.Row(elem_classes="lc-split"):
+            adapter = gr.Dropdown(
+                [], value=None, label="Talk to", elem_id="chat-adapter", scale=3, min_width=260
+            )
+            mode = gr.Radio(
+                [("Chat", CHAT), ("Compare with the unread model", COMPARE)],
+                value=CHAT,
+                label="Mode",
+                elem_id="mode",
+                scale=2,
+                min_width=260,
+            )
+        with gr.Row(elem_classes="lc-split"):
+            with gr.Column(scale=3, min_width=320):
+                trouble = gr.HTML(visible=False, elem_id="chat-trouble")
+                with gr.Column(elem_id="talk") as talk:
+                    chatbot, box = _talk()
+                panel = compare.layout()
+            with gr.Column(scale=1, min_width=260):
+                with gr.Column(elem_id="history") as history:
+                    conversation = gr.Dropdown(
+                        [("New conversation", NEW_CONVERSATION)],
+                        value=NEW_CONVERSATION,
+                        label="Conversation",
+                        elem_id="conversation",
+                    )
+                    with gr.Row():
+                        new = gr.Button("New", size="sm", min_width=90)
+                        forget = gr.Button("Delete", size="sm", min_width=90)
+                settings = settings_box.layout()
     return ChatTab(
-        adapter, mode, history, conversation, new, forget, settings, trouble, talk, chatbot, box,
-        panel,
+        nothing, room, adapter, mode, history, conversation, new, forget, settings, trouble, talk,
+        chatbot, box, panel,
     )  # fmt: skip
 
 

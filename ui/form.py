@@ -41,7 +41,7 @@ class Setting:
     def control(self, value: Any) -> gr.components.Component:
         if self.choices:
             return gr.Dropdown(
-                list(self.choices), value=value, label=self.label, info=self.help, min_width=220
+                list(self.choices), value=value, label=self.label, info=self.help, min_width=150
             )
         return gr.Number(
             value=value,
@@ -49,7 +49,7 @@ class Setting:
             step=1 if self.whole else 0.0001,
             label=self.label,
             info=self.help,
-            min_width=220,
+            min_width=150,
         )
 
 
@@ -93,7 +93,8 @@ def field_docstrings(config: type) -> dict[str, str]:
 def layout(preset: str) -> dict[str, gr.components.Component]:
     """The controls, by field name, filled from a preset."""
     values = preset_values(preset)
-    return {setting.name: setting.control(values[setting.name]) for setting in settings()}
+    with gr.Row(elem_classes="lc-form"):
+        return {setting.name: setting.control(values[setting.name]) for setting in settings()}
 
 
 def preset_values(preset: str) -> dict[str, Any]:

@@ -164,10 +164,12 @@ class JobHandlers:
         return str(event.id)
 
     @page
-    def newest_open(self, request: gr.Request | None = None) -> str:
-        """The run that a freshly loaded page should show: the one under way, else one waiting."""
+    def open(self, request: gr.Request | None = None) -> tuple[Any, ...]:
+        """What a freshly loaded page shows: the run under way, else the next one waiting."""
         jobs = [job for job in self.service.jobs(owner=owner_of(request)) if not job.is_over]
-        return min(jobs, key=lambda job: (job.state != "running", job.id)).id if jobs else ""
+        chosen = min(jobs, key=lambda job: (job.state != "running", job.id), default=None)
+        job_id = chosen.id if chosen else ""
+        return job_id, *self.show(job_id, request)
 
 
 def mark(status: JobStatus, last: int = 0) -> tuple[Any, ...]:

@@ -6,7 +6,6 @@ Draws and forwards only; the picked item's own panel is `details`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -16,6 +15,7 @@ from storage.records import Job
 from ui import cards, details, shell
 from ui.chat_choices import troubles
 from ui.errors import page
+from ui.intake import read_in
 from ui.owner import owner_of
 from ui.quiet import QUIET
 from ui.words import DOCUMENT_TYPES, FIRST_VISIT, SMALL_PRINT
@@ -59,6 +59,7 @@ def layout() -> LibraryTab:
             label="Search",
             placeholder="Title, author, tag or note",
             scale=3,
+            max_lines=1,
             elem_id="search",
         )
         tag = gr.Dropdown([("All tags", ANY_TAG)], value=ANY_TAG, label="Tag", scale=1)
@@ -130,11 +131,11 @@ class LibraryHandlers:
 
     @page
     def upload(self, path: str | None, request: gr.Request | None = None) -> tuple[Any, ...]:
-        """Reads a dropped file in and goes to the absorb tab with it."""
-        if not path:
-            return gr.skip(), gr.skip(), gr.skip()
-        document = self.service.add_document(path, name=Path(path).name, owner=owner_of(request))
-        return None, document.id, gr.Tabs(selected=shell.ABSORB)
+        """Reads a dropped file in and goes to the absorb tab with it; the drop zone is emptied."""
+        document_id = read_in(self.service, path, owner_of(request))
+        if not document_id:
+            return None, gr.skip(), gr.skip()
+        return None, document_id, gr.Tabs(selected=shell.ABSORB)
 
     @page
     def try_example(self, request: gr.Request | None = None) -> tuple[Any, ...]:

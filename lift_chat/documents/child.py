@@ -11,7 +11,9 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from lift_chat.documents.draft import Draft, Refusal
@@ -19,14 +21,14 @@ from lift_chat.documents.limits import IntakeLimits
 
 
 def main(request: str) -> None:
-    """`request` is JSON: {"suffix": ".pdf", "limits": {...}}."""
+    """`request` is JSON: {"suffix": ".pdf", "limits": {...}, "second_opinion": true}."""
     question = json.loads(request)
     limits = IntakeLimits(**question["limits"])
     _restrain(limits)
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answer:
         _silence()
         data = sys.stdin.buffer.read(limits.file_bytes + 1)
-        answer.write(_encoded(_answer(data, question["suffix"], limits)))
+        answer.write(_encoded(_answer(data, question, limits)))
         answer.flush()
         # Interpreter shutdown can take longer than parsing, and nothing is left to be saved.
         os._exit(0)
@@ -56,10 +58,12 @@ def _silence() -> None:
         os.dup2(sink, stream.fileno())
 
 
-def _answer(data: bytes, suffix: str, limits: IntakeLimits) -> dict[str, Any]:
+def _answer(data: bytes, question: Mapping[str, Any], limits: IntakeLimits) -> dict[str, Any]:
     """{"draft": ...} or {"refusal": {...}}; no exception passes, whatever a parser raises."""
     try:
-        return {"draft": parse(data, suffix, limits=limits).to_dict()}
+        second = bool(question["second_opinion"])
+        draft = parse(data, question["suffix"], limits=limits, second_opinion=second)
+        return {"draft": draft.to_dict()}
     except Refusal as refusal:
         reason, sentence = refusal.reason, refusal.sentence
     except MemoryError:
@@ -73,23 +77,26 @@ def _answer(data: bytes, suffix: str, limits: IntakeLimits) -> dict[str, Any]:
     return {"refusal": {"reason": reason, "sentence": sentence}}
 
 
-def parse(data: bytes, suffix: str, *, limits: IntakeLimits) -> Draft:
+def parse(data: bytes, suffix: str, *, limits: IntakeLimits, second_opinion: bool = True) -> Draft:
     """The whole reading of one file: sniff, parse, judge, language. Raises `Refusal` and others."""
     from lift_chat.documents.language import language_of
     from lift_chat.documents.quality import judged
     from lift_chat.documents.sniff import kind_of
 
-    draft = judged(_parsed(kind_of(data, suffix), data, limits), limits)
-    text = "\n\n".join(leaf.text for leaf in draft.leaves)
-    return _with_language(draft, language_of(text, draft.language))
-
-
-def _parsed(kind: str, data: bytes, limits: IntakeLimits) -> Draft:
-    """Imports one parser only: each takes a tenth of a second to load."""
+    kind = kind_of(data, suffix)
     if kind == "pdf":
         from lift_chat.documents.pdf import read_pdf
 
-        return read_pdf(data, limits=limits)
+        draft = read_pdf(data, limits=limits, second_opinion=second_opinion)
+    else:
+        draft = _parsed(kind, data)
+    draft = judged(draft, limits)
+    text = "\n\n".join(leaf.text for leaf in draft.leaves)
+    return replace(draft, language=language_of(text, draft.language))
+
+
+def _parsed(kind: str, data: bytes) -> Draft:
+    """Imports one parser only: each takes a tenth of a second to load."""
     if kind == "epub":
         from lift_chat.documents.epub import read_epub
 
@@ -109,12 +116,6 @@ def _parsed(kind: str, data: bytes, limits: IntakeLimits) -> Draft:
     from lift_chat.documents.text import read_text
 
     return read_text(data)
-
-
-def _with_language(draft: Draft, language: str) -> Draft:
-    from dataclasses import replace
-
-    return replace(draft, language=language)
 
 
 def _encoded(answer: dict[str, Any]) -> bytes:

@@ -16,6 +16,7 @@ _PRESENTATION: Final = (
     "\ufb1d-\ufb4f\ufb50-\ufbb1\ufbd3-\ufdff\ufe70-\ufefc\u0132\u0133\u01c4-\u01cc"
 )
 _FOLDED: Final = re.compile(f"[{_LIGATURES}{_PRESENTATION}]+")
+_TERMINAL: Final = re.compile("\x1b\\[[0-9;?]{0,20}[@-~]")
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\ufff9-\ufffb]")
 _INVISIBLE: Final = re.compile(
     "[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\U000e0000-\U000e007f]"
@@ -37,7 +38,7 @@ def clean(text: str) -> str:
     text = _NEWLINES.sub("\n", text)
     text = _SOFT_HYPHEN.sub("", text)
     text = _SURROGATES.sub("\ufffd", text)
-    text = _CONTROLS.sub("", text)
+    text = _CONTROLS.sub("", _TERMINAL.sub("", text))
     text = _INVISIBLE.sub("", text)
     text = _SPACES.sub(" ", text)
     text = _FOLDED.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)

@@ -23,10 +23,11 @@ from lxml.etree import XMLSyntaxError
 
 from lift_chat.documents import safe_xml
 from lift_chat.documents.archive import Archive
-from lift_chat.documents.cleaning import clean, squeeze
+from lift_chat.documents.cleaning import clean
 from lift_chat.documents.draft import Draft, Refusal
 from lift_chat.documents.numbering import Numbering
 from lift_chat.documents.outline import Block, clean_title, paginate
+from lift_chat.documents.word_text import FALLBACK, table_row, text_boxes, visible_text
 
 _MAIN_TYPE: Final = (
     b"application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
@@ -46,8 +47,6 @@ _VARIANTS: Final = (
     (b"application/vnd.openxmlformats-officedocument.wordprocessingml.template.main+xml",
      _MAIN_TYPE),
 )  # fmt: skip
-_MATH: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
-_FALLBACK: Final = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _HEADING = re.compile(r"heading\s*([1-9])$|(title)$|überschrift\s*([1-9])$", re.IGNORECASE)
 _SEPARATORS: Final = ("separator", "continuationSeparator", "continuationNotice")
 
@@ -138,15 +137,15 @@ class _Body:
             node = stack.pop()
             if node.tag == qn("w:p"):
                 yield from self._paragraph(node)
-                stack.extend(reversed(_text_boxes(node)))
+                stack.extend(reversed(text_boxes(node)))
             elif node.tag == qn("w:tr") and sum(1 for _ in node.iter(qn("w:tc"))) > 1:
-                yield from _row(node)
-                stack.extend(reversed(_text_boxes(node)))
-            elif node.tag not in (qn("w:del"), qn("w:sectPr"), _FALLBACK):
+                yield from table_row(node)
+                stack.extend(reversed(text_boxes(node)))
+            elif node.tag not in (qn("w:del"), qn("w:sectPr"), FALLBACK):
                 stack.extend(reversed(node))
 
     def _paragraph(self, paragraph: Any) -> Iterator[Block]:
-        text = _text(paragraph)
+        text = visible_text(paragraph)
         if not text:
             return
         properties = paragraph.find(qn("w:pPr"))
@@ -161,102 +160,6 @@ class _Body:
         if not list_id:
             list_id, depth = self._style_lists.get(style, ("", 0))
         return self._numbering.marker(list_id, depth) if list_id else ""
-
-
-def _row(row: Any) -> Iterator[Block]:
-    """One line per row; a cell that spans several columns or rows stands once."""
-    cells = []
-    for cell in row.iter(qn("w:tc")):
-        merge = cell.find(f"{qn('w:tcPr')}/{qn('w:vMerge')}")
-        if merge is not None and merge.get(qn("w:val")) != "restart":
-            continue
-        cells.append(" ".join(filter(None, map(_text, _own_paragraphs(cell)))))
-    line = " | ".join(cells).replace("\n", " ").rstrip(" |")
-    if line:
-        yield Block(line, tight=True)
-
-
-def _own_paragraphs(cell: Any) -> Iterator[Any]:
-    """The paragraphs of a cell, not those of a table nested in it, which has its own rows."""
-    stack = list(reversed(cell))
-    while stack:
-        node = stack.pop()
-        if node.tag == qn("w:p"):
-            yield node
-        elif node.tag != qn("w:tc"):
-            stack.extend(reversed(node))
-
-
-def _text(paragraph: Any) -> str:
-    """The visible text of a paragraph, without that of the text boxes anchored in it."""
-    pieces: list[str] = []
-    stack = list(reversed(paragraph))
-    while stack:
-        node = stack.pop()
-        if isinstance(node, str):
-            pieces.append(node)
-        elif node.tag in (qn("w:t"), f"{_MATH}t"):
-            pieces.append(node.text or "")
-        elif node.tag in _WRITTEN:
-            pieces.append(_WRITTEN[node.tag])
-        elif node.tag not in _UNSEEN and not _is_hidden(node):
-            stack.extend(reversed(_linear(node)))
-    return squeeze(clean("".join(pieces)))
-
-
-def _linear(node: Any) -> list[Any]:
-    """The children of `node`; those of a formula's part with the signs that place it."""
-    children = list(node)
-    if node.tag == f"{_MATH}nary":
-        sign = node.find(f"{_MATH}naryPr/{_MATH}chr")
-        return ["∫" if sign is None else sign.get(f"{_MATH}val", ""), *children]
-    if node.tag not in _FORMULA_SIGNS or not "".join(node.itertext()).strip():
-        return children
-    before, after = _FORMULA_SIGNS[node.tag]
-    if not after and len("".join(node.itertext()).strip()) > 1:
-        before, after = f"{before}(", ")"
-    return [before, *children, after]
-
-
-_FORMULA_SIGNS: Final = {
-    f"{_MATH}sup": ("^", ""),
-    f"{_MATH}sub": ("_", ""),
-    f"{_MATH}num": ("", ""),
-    f"{_MATH}den": ("/", ""),
-    f"{_MATH}rad": ("√(", ")"),
-    f"{_MATH}d": ("(", ")"),
-}
-_WRITTEN: Final = {
-    qn("w:tab"): " ",
-    qn("w:ptab"): " ",
-    qn("w:br"): "\n",
-    qn("w:cr"): "\n",
-    qn("w:noBreakHyphen"): "-",
-}
-_UNSEEN: Final = (
-    qn("w:del"), qn("w:moveFrom"), qn("w:pPr"), qn("w:rPr"), qn("w:txbxContent"),
-    qn("w:instrText"), _FALLBACK,
-)  # fmt: skip
-
-
-def _is_hidden(node: Any) -> bool:
-    if node.tag != qn("w:r"):
-        return False
-    vanish = node.find(f"{qn('w:rPr')}/{qn('w:vanish')}")
-    return vanish is not None and vanish.get(qn("w:val"), "true") not in ("0", "false")
-
-
-def _text_boxes(node: Any) -> list[Any]:
-    """The outermost text boxes anchored in a paragraph; Word stores each twice."""
-    boxes = []
-    stack = list(reversed(node))
-    while stack:
-        child = stack.pop()
-        if child.tag == qn("w:txbxContent"):
-            boxes.append(child)
-        elif child.tag not in (_FALLBACK, qn("w:del")):
-            stack.extend(reversed(child))
-    return boxes
 
 
 def _child_value(element: Any, name: str) -> str:

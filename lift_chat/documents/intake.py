@@ -10,28 +10,19 @@ from __future__ import annotations
 import errno
 import json
 import os
-import signal
 import stat
-import subprocess
-import sys
-import threading
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from lift_chat.documents import sandbox
 from lift_chat.documents.draft import Draft
 from lift_chat.documents.limits import LIMITS, IntakeLimits
 from lift_chat.documents.outline import GAP, bind
 from lift_chat.errors import UnreadableDocument
 from storage.records import Chapter, Page
 
-_ROOT: Final = str(Path(__file__).resolve().parents[2])
-_START: Final = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from lift_chat.documents.child import main; main(sys.argv[2])"
-)
-_KEPT_VARIABLES: Final = ("SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-_CHUNK: Final = 2**20
 _NAME_CHARACTERS: Final = 200
 
 
@@ -122,114 +113,42 @@ def _unopened(error: OSError, name: str) -> UnreadableDocument:
 
 
 def _ask(source: BinaryIO, name: str, limits: IntakeLimits) -> Draft:
-    request = json.dumps({"suffix": Path(name).suffix, "limits": asdict(limits)})
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", _START, _search_path(), request],
-        stdin=source,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=_environment(),
-        cwd=os.sep,
-        start_new_session=True,
+    """The draft that the parser makes of `source`. Raises `UnreadableDocument`."""
+    request = {"suffix": Path(name).suffix, "limits": asdict(limits), "second_opinion": True}
+    start = time.monotonic()
+    answer = sandbox.ask(
+        source, request, seconds=limits.wall_seconds, most_bytes=limits.answer_bytes
     )
-    expired = threading.Event()
+    left = limits.wall_seconds - (time.monotonic() - start)
+    if answer.ending == "crashed" and left > 0:
+        # Pure Python does not crash, and is enough for most files.
+        request["second_opinion"] = False
+        answer = sandbox.ask(source, request, seconds=left, most_bytes=limits.answer_bytes)
+    if answer.ending != "done":
+        raise UnreadableDocument(name, *_ENDINGS[answer.ending])
+    return _understood(answer.content, name)
 
-    def end() -> None:
-        expired.set()
-        _kill(process)
 
-    timer = threading.Timer(limits.wall_seconds, end)
-    timer.daemon = True
-    timer.start()
+def _understood(content: bytes, name: str) -> Draft:
+    """The draft in the parser's answer; every other answer is an `UnreadableDocument`."""
     try:
-        answer = _collected(process, name, limits)
-        code = process.wait()
-    finally:
-        timer.cancel()
-        _kill(process)
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
-    return _understood(answer, code, name=name, limits=limits, expired=expired.is_set())
-
-
-def _search_path() -> str:
-    """Where this process finds its packages, as JSON; the package itself first if run in place."""
-    paths = [path for path in sys.path if os.path.isabs(path)]
-    return json.dumps(paths if _ROOT in paths else [_ROOT, *paths])
-
-
-def _environment() -> dict[str, str]:
-    """No tokens and no settings. One thread: pools of threads reserve memory by the gigabyte."""
-    kept = {key: os.environ[key] for key in _KEPT_VARIABLES if key in os.environ}
-    return {**kept, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is not None:
-        return
-    if sys.platform == "win32":
-        process.kill()
-        return
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-
-
-def _collected(process: subprocess.Popen[bytes], name: str, limits: IntakeLimits) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    assert process.stdout is not None
-    while piece := process.stdout.read(_CHUNK):
-        pieces.append(piece)
-        size += len(piece)
-        if size > limits.answer_bytes:
-            raise UnreadableDocument(name, "too_large", "It holds more text than can be read.")
-    return b"".join(pieces)
-
-
-def _understood(
-    answer: bytes, code: int, *, name: str, limits: IntakeLimits, expired: bool
-) -> Draft:
-    """The draft in the child's answer; every other outcome is an `UnreadableDocument`."""
-    if expired:
-        raise _too_slow(name)
-    if code:
-        raise _crash(code, name, limits)
-    try:
-        message = json.loads(answer)
+        message = json.loads(content)
         if "draft" in message:
             return Draft.from_dict(message["draft"])
         refusal = message["refusal"]
         reason, sentence = str(refusal["reason"]), str(refusal["sentence"])
     except (ValueError, KeyError, TypeError) as error:
-        raise UnreadableDocument(name, "damaged", _NO_ANSWER) from error
+        raise UnreadableDocument(name, *_ENDINGS["crashed"]) from error
     raise UnreadableDocument(name, reason, sentence)
 
 
-_NO_ANSWER: Final = "Reading it failed half-way; the file is probably damaged."
-
-
-def _too_slow(name: str) -> UnreadableDocument:
-    return UnreadableDocument(
-        name,
+_ENDINGS: Final = {
+    "crashed": ("damaged", "Reading it failed half-way; the file is probably damaged."),
+    "too_much_text": ("too_large", "It holds more text than can be read; split it."),
+    "too_much_memory": ("too_much_memory", "Reading it needs more memory than there is; split it."),
+    "too_slow": (
         "too_slow",
         "Reading it took too long and was stopped. Printing it to a new PDF, or splitting it, "
         "often helps.",
-    )
-
-
-def _crash(code: int, name: str, limits: IntakeLimits) -> UnreadableDocument:
-    """What a child that did not end by itself says about the file. Codes below 0 are signals."""
-    if sys.platform != "win32":
-        if -code == signal.SIGXCPU:
-            return _too_slow(name)
-        if -code == signal.SIGKILL:
-            return UnreadableDocument(
-                name,
-                "too_much_memory",
-                f"Reading it needs more memory than there is (at most "
-                f"{limits.memory_bytes / 1e9:g} GB are used).",
-            )
-    return UnreadableDocument(name, "damaged", _NO_ANSWER)
+    ),
+}

@@ -23,6 +23,7 @@ _RULE = re.compile(r" {0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$
 _ITEM = re.compile(r"[ \t]*(?:([-*+])|(\d{1,9})[.)])[ \t]+(.*)$")
 _TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
 _DEFINITION = re.compile(r" {0,3}\[[^\]]{1,200}\]:[ \t]*\S+.*$")
+_LONGEST_MARK: Final = 1_000
 _TASK = re.compile(r"^\[[ xX]\] ")
 
 _INLINE: Final = (
@@ -47,7 +48,9 @@ _INLINE: Final = (
     (re.compile(r"(?<!\w)_(?=[^\s_])(.{1,2000}?)(?<=[^\s_])_(?!\w)"), r"\1"),
     (re.compile(r"~~(?=\S)(.{1,2000}?)(?<=\S)~~"), r"\1"),
 )
-_LITERAL: Final = re.compile(r"\\([!-/:-@\[-`{-~])|(`+)[ ]?(.+?)[ ]?\2(?!`)", re.DOTALL)
+_LITERAL: Final = re.compile(
+    r"\\([!-/:-@\[-`{-~])|(?<!`)(`+)(?!`)(.{1,2000}?)(?<!`)\2(?!`)", re.DOTALL
+)
 _SHELTER: Final = 0xF0000
 _SHELTERED = re.compile("[\U000f0021-\U000f007e]")
 
@@ -96,7 +99,9 @@ class _Parser:
 
     def _line(self, line: str) -> None:
         line = re.sub(r"^[ ]{0,3}(?:>[ ]?)+", "", line)
-        heading, fence, item = _ATX.match(line), _FENCE.match(line), _ITEM.match(line)
+        # A longer line is prose, and too long for patterns with two open ends.
+        marked = line if len(line) <= _LONGEST_MARK else ""
+        heading, fence, item = _ATX.match(marked), _FENCE.match(line), _ITEM.match(line)
         if heading:
             self._flush()
             self._emit(inline(heading[2] or ""), level=len(heading[1]))
@@ -105,7 +110,7 @@ class _Parser:
             self._fence = fence[1]
         elif self._lines and not self._marker and (rule := _UNDERLINE.match(line)):
             self._flush(level=1 if rule[1][0] == "=" else 2)
-        elif not line.strip() or _RULE.match(line) or _DEFINITION.match(line):
+        elif not line.strip() or _RULE.match(marked) or _DEFINITION.match(marked):
             self._flush()
             self._in_table = False
         elif item:
@@ -114,7 +119,7 @@ class _Parser:
             self._lines = [_TASK.sub("", item[3])]
         elif line.lstrip().startswith("|") or (self._in_table and "|" in line):
             self._row(line)
-        elif "|" in line and _TABLE_RULE.match(line) and len(self._lines) == 1:
+        elif "|" in line and _TABLE_RULE.match(marked) and len(self._lines) == 1:
             header, self._lines = self._lines[0], []
             self._in_table = True
             self._row(header)
@@ -131,7 +136,7 @@ class _Parser:
 
     def _row(self, line: str) -> None:
         self._flush()
-        if not _TABLE_RULE.match(line):
+        if len(line) > _LONGEST_MARK or not _TABLE_RULE.match(line):
             cells = re.split(r"(?<!\\)\|", line.strip().strip("|"))
             self._emit(" | ".join(inline(cell).strip() for cell in cells), tight=True)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from bs4 import BeautifulSoup, Comment, Tag, XMLParsedAsHTMLWarning
-from bs4.element import CData, Doctype, NavigableString, PageElement, ProcessingInstruction
+from bs4.element import Doctype, NavigableString, PageElement, ProcessingInstruction
 
 from lift_chat.documents.cleaning import clean
 from lift_chat.documents.outline import Block
@@ -78,21 +78,26 @@ _BREAKING: Final = frozenset(
     )
 ) | frozenset(_HEADINGS)
 _STRUCTURE: Final = frozenset(("table", "ul", "ol", "dl", "h1", "h2", "h3", "h4", "h5", "h6"))
-_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*>")
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 
 
 def soup_of(html: str) -> BeautifulSoup:
     """The tree. lxml's HTML parser is lenient, linear and knows no entities beyond HTML's."""
-    html = _CDATA.sub(lambda match: _escaped(match[1]), _DECLARATION.sub("", html))
+    html = _without_cdata(_DECLARATION.sub("", html, count=1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)
         return BeautifulSoup(html.replace("\x00", ""), "lxml")
 
 
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _without_cdata(html: str) -> str:
+    """CDATA sections of XHTML, which HTML parsers take for comments, as escaped text."""
+    first, *sections = html.split("<![CDATA[")
+    pieces = [first]
+    for section in sections:
+        text, _, rest = section.partition("]]>")
+        pieces += [text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"), rest]
+    return "".join(pieces)
 
 
 def blocks_of(root: Tag, *, skip: frozenset[str] = frozenset()) -> list[Block]:
@@ -141,7 +146,7 @@ class _Flow:
         if isinstance(string, (Comment, Doctype, ProcessingInstruction)):
             return
         text = str(string)
-        if not self._preformatted or isinstance(string, CData):
+        if not self._preformatted:
             text = re.sub(r"\s+", " ", text)
         self._pieces.append(text)
 

@@ -27,6 +27,7 @@ _CJK_EDGE = re.compile(f"[{_CJK}]$")
 _CJK_START = re.compile(f"^[{_CJK}]")
 _HANGUL_START, _HANGUL_END = re.compile("^[\uac00-\ud7af]"), re.compile("[\uac00-\ud7af]$")
 _RTL = re.compile("[\u0590-\u08ff]")
+_LONGEST_WORD: Final = 60
 _WIDER_GAP: Final = 1.35
 _OTHER_SIZE: Final = 1.12
 _SHORT_LINE: Final = 0.75
@@ -45,7 +46,7 @@ class Typesetting:
                 text = line.text.rstrip()
                 words = [word.casefold() for word in _WORD.findall(text)]
                 # Halves of a cut word are no words.
-                cut = bool(_CUT.search(text))
+                cut = _is_cut(text)
                 self._words.update(words[int(is_cut) : len(words) - cut])
                 is_cut = cut
                 if _HANGUL_END.search(text):
@@ -101,7 +102,7 @@ def reflow(lines: Sequence[Line], setting: Typesetting) -> str:
 def join(text: str, line: str, setting: Typesetting, *, blank: bool = False) -> str:
     """`text` continued by the next line of the same paragraph."""
     line = " ".join(line.split())
-    cut = _CUT.search(text)
+    cut = _CUT.search(text, max(0, len(text) - _LONGEST_WORD))
     word = _WORD.match(line)
     if cut and word:
         rest = line[word.end() :]
@@ -121,12 +122,17 @@ def carry_over(pages: Sequence[str], setting: Typesetting) -> list[str]:
     for index in range(len(result) - 1):
         following = result[index + 1]
         word = _WORD.match(following)
-        if _CUT.search(result[index]) and word and word[0][0].islower():
+        if _is_cut(result[index]) and word and word[0][0].islower():
             punctuation = re.match(r"\S*", following[word.end() :])
             end = word.end() + (punctuation.end() if punctuation else 0)
             result[index] = join(result[index], following[:end], setting)
             result[index + 1] = following[end:].lstrip()
     return result
+
+
+def _is_cut(text: str) -> bool:
+    """Whether `text` ends within a word. Looks at its end only: a page may be one long word."""
+    return bool(_CUT.search(text, max(0, len(text) - _LONGEST_WORD)))
 
 
 def _stripped(line: Line) -> str:
@@ -174,12 +180,12 @@ def _break(before: Line, line: Line, after: Line | None, *, page: _Page) -> str:
     if _LEADERS.search(previous):
         return "\n"
     if _ITEM.match(text) and not previous.endswith(("-", ",")):
-        return "\n" if _ITEM.match(previous) or _END.search(previous) else "\n\n"
+        return "\n" if _ITEM.match(previous) or _ends(previous) else "\n\n"
     gap = _placed_break(before, line, after, page=page)
-    if gap or _CUT.search(previous) or previous.endswith(","):
+    if gap or _is_cut(previous) or previous.endswith(","):
         return gap
     goes_on = text[:1].islower()
-    if len(previous) < _SHORT_LINE * page.width and _END.search(previous) and not goes_on:
+    if len(previous) < _SHORT_LINE * page.width and _ends(previous) and not goes_on:
         return "\n\n"
     if len(previous) < 0.5 * page.width and not goes_on and not _is_inside(before, line):
         return "\n\n" if len(text) > _SHORT_LINE * page.width else "\n"
@@ -204,9 +210,14 @@ def _is_indented(before: Line, line: Line, after: Line | None, *, page: _Page) -
     previous, text = before.text.strip(), line.text.strip()
     further_in = 0.7 * line.size < line.x - before.x < 6 * line.size
     outdented = after is None or not after.placed or line.x - after.x > 0.5 * line.size
-    ended = bool(_END.search(previous)) or len(previous) < _SHORT_LINE * page.width
+    ended = bool(_ends(previous)) or len(previous) < _SHORT_LINE * page.width
     hangs = _ITEM.match(previous) or _RTL.search(text)
     return further_in and outdented and ended and not hangs and not text[:1].islower()
+
+
+def _ends(text: str) -> bool:
+    """Whether `text` ends as a sentence does, a note's number after it allowed."""
+    return bool(_END.search(text, max(0, len(text) - 12)))
 
 
 def _is_inside(before: Line, line: Line) -> bool:

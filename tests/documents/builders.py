@@ -15,7 +15,9 @@ from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
-SENTENCE = "The lighthouse keeper wrote the number of passing ships into a green ledger every night."
+SENTENCE = (
+    "The lighthouse keeper wrote the number of passing ships into a green ledger every night."
+)
 
 
 def pdf(

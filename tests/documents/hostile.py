@@ -318,7 +318,9 @@ def two_thousand_calls_of_one_form() -> bytes:
 
 @case(".pdf", "text", "too_slow", "no_text", "damaged")
 def forms_that_double_thirty_times() -> bytes:
-    head = b"/Type /XObject /Subtype /Form /BBox [0 0 9 9] /Resources << /XObject << /X %d 0 R >> >>"
+    head = (
+        b"/Type /XObject /Subtype /Form /BBox [0 0 9 9] /Resources << /XObject << /X %d 0 R >> >>"
+    )
     forms = {n: make.stream(b"/X Do /X Do\n", head % (n + 1)) for n in range(5, 35)}
     forms[35] = make.stream(b"q Q\n", b"/Type /XObject /Subtype /Form /BBox [0 0 9 9]")
     return make.one_page_pdf(
@@ -362,7 +364,9 @@ def page_labels_out_of_all_bounds() -> bytes:
 
 @case(".pdf", "text")
 def title_of_a_million_characters() -> bytes:
-    data = make.one_page_pdf(make.show(make.SENTENCE), more={5: b"<< /Title (%b) >>" % (b"T" * 10**6)})
+    data = make.one_page_pdf(
+        make.show(make.SENTENCE), more={5: b"<< /Title (%b) >>" % (b"T" * 10**6)}
+    )
     return data.replace(b"/Root 1 0 R", b"/Root 1 0 R /Info 5 0 R")
 
 
@@ -386,9 +390,7 @@ def word_zip_bomb() -> bytes:
 
 @case(".docx", "bomb")
 def word_entity_bomb() -> bytes:
-    entities = b"".join(
-        b'<!ENTITY e%d "%b">' % (n, b"&e%d;" % (n - 1) * 10) for n in range(1, 10)
-    )
+    entities = b"".join(b'<!ENTITY e%d "%b">' % (n, b"&e%d;" % (n - 1) * 10) for n in range(1, 10))
     return _word_with(
         b'<?xml version="1.0"?><!DOCTYPE w [<!ENTITY e0 "lol">%b]><w:document %b><w:body><w:p><w:r>'
         b"<w:t>&e9;</w:t></w:r></w:p></w:body></w:document>" % (entities, W)

@@ -184,7 +184,7 @@ def test_no_room_is_said_with_figures_before_anything_is_written(
     library: Library, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(root)
-    monkeypatch.setattr(files.shutil, "disk_usage", lambda path: usage._replace(free=10))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10))
     with pytest.raises(DiskFull, match=r"MB needed, 0 MB free"):
         add_document(library)
     assert list((root / "staging").iterdir()) == []

@@ -145,6 +145,13 @@ def fail_and_repeat(
     return error
 
 
+def test_a_deletion_that_is_complete_is_not_called_failed(filled: Path, quick_path: Path) -> None:
+    """Forgetting that it was under way is all that is left to do."""
+    root = quick_path / "library"
+    last = operations(filled, root, delete_adapter)
+    assert fail_and_repeat(filled, root, delete_adapter, Faults(root, last, "ENOSPC")) is None
+
+
 def test_an_opening_that_fails_anywhere_can_be_tried_again(filled: Path, quick_path: Path) -> None:
     """Also the creation of the tables and the rebuilding of a lost index."""
     at = 0

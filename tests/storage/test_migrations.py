@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlite_utils import Database
+from sqlite_utils import Database, Migrations
 
 from storage import migrations, repair
 from storage.connection import WAL_IS_SAFE, Index
@@ -198,7 +198,7 @@ def test_a_library_of_a_newer_version_is_refused_and_left_alone(root: Path, by: 
 @pytest.fixture
 def two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next version of the schema, which adds a table."""
-    later = migrations.Migrations("lift-chat")
+    later = Migrations("lift-chat")
 
     @later(name="m001_create_tables")
     def first(db: Database) -> None:
@@ -246,7 +246,7 @@ def test_a_step_that_fails_changes_nothing(root: Path, monkeypatch: pytest.Monke
     with Library.open(root) as library:
         adapter = absorb(library)
     before = (root / "library.sqlite").read_bytes()
-    failing = migrations.Migrations("lift-chat")
+    failing = Migrations("lift-chat")
     failing(name="m001_create_tables")(migrations.m001_create_tables)
 
     @failing()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import adapters, documents, files
+from storage import adapters, documents, files, manifest
 from storage.errors import AdapterDamaged, NotFound
 from storage.library import Library
 from storage.records import Adapter
@@ -42,13 +42,13 @@ def publish_until(library: Library, monkeypatch: pytest.MonkeyPatch, step: str) 
     (job,) = [job for job in library.jobs(ALICE) if job.state == "running"]
     with monkeypatch.context() as patch:
         patch.setattr(adapters, "_take_back", lambda *_: None)
-        patch.setattr(files.shutil, "rmtree", lambda *_, **__: None)
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
         if step == "transaction":
             patch.setattr(adapters, "insert", killed)
         elif step == "rename":
             patch.setattr(files, "move_into_place", killed)
         else:
-            patch.setattr(adapters.manifest, "seal", killed)
+            patch.setattr(manifest, "seal", killed)
         with pytest.raises(Killed):
             publish(library, document_id=job.document_id, job=job)
     return job.id
@@ -301,7 +301,7 @@ def injected_document(root: Path, adapter: Adapter) -> None:
     (folder / "outline.json").write_text("[]")
     (folder / "valuable.txt").write_text("valuable")
     card = {"id": "x", "owner": ALICE, "name": "n", "created_at": "", "seq) --": "1"}
-    documents.manifest.seal(folder, "document", facts={"kind": "text", "seq) --": 1})
+    manifest.seal(folder, "document", facts={"kind": "text", "seq) --": 1})
     (folder / "owners" / "x.json").write_text(json.dumps(card))
 
 

@@ -228,12 +228,26 @@ def test_what_was_being_deleted_does_not_come_back_through_a_rebuild(root: Path)
     with Library.open(root) as library:
         adapter, kept = absorb(library), absorb(library, "second")
     with closing(sqlite3.connect(root / "library.sqlite")) as db, db:
-        db.execute("INSERT INTO tombstones VALUES (?, '')", [adapter.id])
+        db.execute("INSERT INTO tombstones VALUES (?, ?)", [adapter.id, adapter.created_at])
         db.execute("DELETE FROM adapters WHERE id = ?", [adapter.id])
     unreadable_index(root)
     with reopened(root) as library:
         assert library.findings.set_aside
         assert [a.id for a in library.adapters(ALICE)] == [kept.id]
+    check(root)
+
+
+def test_damage_that_reads_as_deletions_deletes_nothing(root: Path) -> None:
+    with Library.open(root) as library:
+        adapter = absorb(library)
+    with closing(sqlite3.connect(root / "library.sqlite")) as db, db:
+        db.execute("INSERT INTO tombstones SELECT id, seq FROM adapters")
+        db.execute("INSERT INTO tombstones SELECT id, name FROM documents")
+    unreadable_index(root)
+    with reopened(root) as library:
+        assert library.findings.set_aside
+        assert library.adapters(ALICE) == [adapter]
+        assert len(library.documents(ALICE)) == 1
     check(root)
 
 

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.values import clean, is_id, new_id, to_json
+from storage.values import clean, is_id, is_time, new_id, now, to_json
 
 plain = st.recursive(
     st.none()
@@ -37,5 +37,11 @@ def test_cleaned_text_keeps_its_length_and_can_be_stored(text: str) -> None:
 
 def test_ids_are_told_from_other_names() -> None:
     assert is_id(new_id())
-    for other in ("", "x", "..", new_id().lower(), new_id() + "0", "quarantine"):
+    for other in (None, 1, "", "x", "..", new_id().lower(), new_id() + "0", "quarantine"):
         assert not is_id(other)
+
+
+def test_times_are_told_from_other_values() -> None:
+    assert is_time(now())
+    for other in (None, 1, "", "2024-01-01", now()[:-6]):
+        assert not is_time(other)

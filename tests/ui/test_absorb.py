@@ -116,8 +116,8 @@ def test_a_reloaded_page_finds_the_run_and_its_whole_curve(
 ) -> None:
     handle = fake.absorb(document_id)
     fake.advance(handle.id, 7)
-    assert jobs.newest_open() == handle.id
-    view = jobs.show(handle.id)
+    job_id, *view = jobs.open()
+    assert job_id == handle.id
     assert list(view[PLOT]["value"]["step"]) == [1, 2, 3, 4, 5, 6, 7]
     assert view[PLOT]["x_lim"] == [0, STEPS]
     assert "35%" in view[PROGRESS]
@@ -130,10 +130,10 @@ def test_the_run_under_way_is_found_before_those_that_wait(
     second = fake.absorb(document_id, LiftConfig.preset("skim"))
     fake.advance(second.id)
     assert first.status().job.state == "queued"
-    assert jobs.newest_open() == second.id
+    assert jobs.open()[0] == second.id
     fake.advance(second.id, 99)
     fake.advance(first.id, 99)
-    assert jobs.newest_open() == ""
+    assert jobs.open()[0] == ""
 
 
 def test_a_tick_is_silent_until_there_is_news(

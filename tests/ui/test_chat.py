@@ -176,19 +176,21 @@ def test_an_adapter_that_does_not_fit_says_why_and_takes_no_question(
     trouble, _, _, box = chat.open(adapter_id)
     assert "Made for another model." in trouble["value"]
     assert box["interactive"] is False
-    assert chat.refresh(None)["choices"] == [("A Note (cannot be used now)", adapter_id)]
+    assert chat.refresh(None)[0]["choices"] == [("A Note (cannot be used now)", adapter_id)]
 
 
 def test_an_empty_library_says_what_to_do(chat: ChatHandlers) -> None:
-    assert chat.refresh(None) == gr.update(choices=[], value=None)
-    assert "Absorb a document first" in chat.open(None)[0]["value"]
+    adapter, room, nothing = chat.refresh(None)
+    assert adapter == gr.update(choices=[], value=None)
+    assert (room["visible"], nothing["visible"]) == (False, True)
+    assert chat.open(None) == (gr.skip(),) * 4
 
 
 def test_the_chosen_adapter_stays_chosen_unless_it_is_gone(
     chat: ChatHandlers, adapter_id: str
 ) -> None:
-    assert chat.refresh(adapter_id)["value"] == adapter_id
-    assert chat.refresh("gone")["value"] == adapter_id
+    assert chat.refresh(adapter_id)[0]["value"] == adapter_id
+    assert chat.refresh("gone")[0]["value"] == adapter_id
 
 
 def test_the_example_comes_with_its_pinned_questions(
