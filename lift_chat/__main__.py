@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import logging
+import os
 import signal
 import sys
 import threading
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from lift_chat.cli import run
 from lift_chat.commands.program import Program
-from lift_chat.errors import NotFound
+from lift_chat.errors import LiftChatError, NotFound
 from lift_chat.settings import Settings
 
 if TYPE_CHECKING:
@@ -115,14 +116,30 @@ def serve(settings: Settings, *, browser: bool) -> None:
 
     with LiftChat.open(settings=settings, worker=True) as service:
         app = build_app(service)
-        options = {**launch_options(settings), "inbrowser": browser, "prevent_thread_lock": True}
+        options = {
+            **launch_options(settings),
+            "inbrowser": browser and has_display(),
+            "prevent_thread_lock": True,
+        }
         try:
             app.launch(**options)
             ended.wait()
+        except OSError as error:
+            raise LiftChatError(
+                f"The page cannot be served on {settings.host}:{settings.port}, which is in use "
+                f"or not allowed; choose another --port."
+            ) from error
         finally:
             log.info("closing")
             app.close()
     log.info("closed")
+
+
+def has_display() -> bool:
+    """Whether a browser can show itself; a text browser would take the terminal over."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 if __name__ == "__main__":

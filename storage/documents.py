@@ -58,8 +58,8 @@ def _shelve(
             if known is None:
                 write_card(folder, card)
         else:
-            if folder.exists():
-                files.quarantine(folder, store.staging)
+            # What is damaged there is superseded by the same bytes, just read.
+            files.remove_folder(folder, store.staging)
             for other in cards(store, sha256) + ([card] if known is None else []):
                 write_card(staged, other)
             files.move_into_place(staged, folder)
@@ -184,13 +184,14 @@ def delete(store: Store, document_id: str, owner: str) -> tuple[int, list[str]]:
             jobs = list(db.query("SELECT id, state FROM jobs WHERE document_id = ?", [document_id]))
             if any(job["state"] in ("queued", "running") for job in jobs):
                 raise IllegalTransition(f"“{known.name}” is being absorbed; stop that first.")
-            remove_row(db, document_id)
+            _remove_row(db, document_id)
             bury(db, document_id)
         freed = clear(store, known.sha256, document_id)
     return freed, [job["id"] for job in jobs]
 
 
-def remove_row(db: Database, document_id: str) -> None:
+def _remove_row(db: Database, document_id: str) -> None:
+    """A job on it that could have been resumed cannot be any more."""
     for row in list(db.query("SELECT seq FROM documents WHERE id = ?", [document_id])):
         forget_words(db, "document_words", seq=row["seq"])
     db.execute("DELETE FROM documents WHERE id = ?", [document_id])
@@ -211,6 +212,7 @@ def clear(store: Store, sha256: str, document_id: str) -> int:
     if cards(store, sha256):
         with suppress(OSError):
             card.unlink(missing_ok=True)
+            files.sync_folder(card.parent)
     else:
         freed = files.remove_folder(folder, store.staging)
     if not card.exists():

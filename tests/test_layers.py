@@ -40,10 +40,15 @@ OWNERS = {
 
 FILE_LINES = 250
 FUNCTION_LINES = 60
-LARGER_FILES: dict[str, str] = {}
+LARGER_FILES = {
+    "lift_chat/service.py": "the facade: a verb is three lines, and all verbs are one contract",
+    "storage/library.py": "the facade of storage: a verb is a line and its sentence",
+}
 """Files above the limit, each with the reason."""
 
-LARGER_FUNCTIONS: dict[str, str] = {}
+LARGER_FUNCTIONS = {
+    "ui/style.py:theme": "a table of colours, one argument a line, nothing else",
+}
 """Functions above the limit as `file:name`, each with the reason."""
 
 

@@ -37,38 +37,37 @@ def layout() -> SettingsBox:
         elem_id="chat-context",
     )
     with gr.Accordion("Answer settings", open=False):
-        longest = gr.Slider(
-            16,
-            LONGEST_ANSWER,
-            value=DEFAULTS.max_new_tokens,
-            step=1,
-            label="Longest answer (tokens)",
-            buttons=[],
-        )
-        temperature = gr.Slider(
-            0,
-            2,
-            value=DEFAULTS.temperature,
-            step=0.05,
-            label="Temperature",
-            info="0 always takes the likeliest word.",
-            buttons=[],
-        )
-        seed = gr.Number(
-            value=DEFAULTS.seed,
-            precision=0,
-            minimum=0,
-            label="Seed",
-            info="Matters above temperature 0.",
-        )
+        controls = {"context": context, **_numbers()}
         reset = gr.Button("Reset", size="sm")
-    controls = {
-        "context": context,
-        "max_new_tokens": longest,
-        "temperature": temperature,
-        "seed": seed,
-    }
     return SettingsBox(gr.State({}), controls, reset)
+
+
+def _numbers() -> dict[str, Any]:
+    longest = gr.Slider(
+        16,
+        LONGEST_ANSWER,
+        value=DEFAULTS.max_new_tokens,
+        step=1,
+        label="Longest answer (tokens)",
+        buttons=[],
+    )
+    temperature = gr.Slider(
+        0,
+        2,
+        value=DEFAULTS.temperature,
+        step=0.05,
+        label="Temperature",
+        info="0 always takes the likeliest word.",
+        buttons=[],
+    )
+    seed = gr.Number(
+        value=DEFAULTS.seed,
+        precision=0,
+        minimum=0,
+        label="Seed",
+        info="Matters above temperature 0.",
+    )
+    return {"max_new_tokens": longest, "temperature": temperature, "seed": seed}
 
 
 def changed(name: str, changes: Mapping[str, Any], value: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -136,6 +136,8 @@ def _generator(pieces: Iterator[Piece]) -> Generator[Piece, None, None]:
 def _converse(talk: _Talk, *, compare: bool) -> None:
     """Questions from the terminal, or one a line from a pipe, until the input ends."""
     if sys.stdin.isatty():
+        with suppress(ImportError):
+            import readline  # noqa: F401  # gives `input` a history and line editing
         note("Ask. Ctrl-C stops an answer, Ctrl-D ends the talk.")
     for question in _questions():
         try:

@@ -124,8 +124,8 @@ def stage_of(status: Status) -> str:
     return STAGES.get(job.stage, job.stage)
 
 
-def facts_of(metric: Metric | None) -> str:
-    """Loss, speed and time left, as far as they are known."""
+def facts_of(metric: Metric | None, job: Job) -> str:
+    """Loss, speed and time left, as far as they are known. `metric` is the job's latest one."""
     if metric is None:
         return ""
     parts = []
@@ -133,7 +133,7 @@ def facts_of(metric: Metric | None) -> str:
         parts.append(f"loss {metric.loss:.3f}")
     if metric.tokens_per_second:
         parts.append(f"{metric.tokens_per_second:,.0f} tokens/s")
-    if metric.eta_seconds is not None:
+    if metric.eta_seconds is not None and metric.stage == job.stage and not job.is_over:
         parts.append(f"{duration(metric.eta_seconds)} left")
     return ", ".join(parts)
 
@@ -158,7 +158,8 @@ class _Bar:
             console=Console(stderr=True),
         )
         self._task = self._progress.add_task("starting", total=None, facts="")
-        self._facts = self._message = ""
+        self._latest: Metric | None = None
+        self._message = ""
 
     def __enter__(self) -> _Bar:
         self._progress.start()
@@ -178,13 +179,13 @@ class _Bar:
             self._progress.console.print(Text(plain(job.message)), soft_wrap=True)
         self._message = job.message
         if status.metrics:
-            self._facts = facts_of(status.metrics[-1])
+            self._latest = status.metrics[-1]
         self._progress.update(
             self._task,
             description=stage_of(status),
             completed=job.step,
             total=job.total or None,
-            facts=self._facts,
+            facts=facts_of(self._latest, job),
         )
 
 
@@ -210,6 +211,6 @@ class _Lines:
         if stage == self._stage and share < self._share + LINE_EVERY:
             return
         self._stage, self._share = stage, share
-        facts = facts_of(status.metrics[-1] if status.metrics else None)
+        facts = facts_of(status.metrics[-1] if status.metrics else None, job)
         percent = f" {share:.0%}" if job.total > 1 else ""
         note(f"{stage}{percent}" + (f": {facts}" if facts else ""))

@@ -38,6 +38,8 @@ _CANDIDATES: Final = (
     "mac_roman",
 )
 _MARGIN: Final = 0.01
+_ENOUGH: Final = 4
+"""Bytes above ASCII without which nothing can be told."""
 
 
 def decode(data: bytes, *, declared: str = "") -> str:
@@ -97,6 +99,8 @@ def _guess(data: bytes) -> str:
     Windows-1252 wins ties: in a text with few accents, most encodings look alike.
     """
     sample = _accented(data)
+    if sum(byte > 127 for byte in sample) < _ENOUGH:
+        return data.decode(_WESTERN, errors="replace")
     best = from_bytes(sample).best()
     chosen, score = _WESTERN, _likeness(sample, _WESTERN) + _MARGIN
     for name in dict.fromkeys([best.encoding if best else _WESTERN, *_CANDIDATES]):

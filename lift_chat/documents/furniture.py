@@ -24,6 +24,7 @@ _DRIFT: Final = 3.0
 _TWIN: Final = 0.5
 _FEW_PAGES: Final = 8
 """Up to here a head may have a single other page to repeat itself on."""
+_SAME_SHARE: Final = 0.6
 _LONGEST: Final = 160
 _NUMERAL = re.compile(r"\d+|(?<![^\W\d_])[ivxlc]+(?![^\W\d_])", re.IGNORECASE)
 _BARE = re.compile(
@@ -91,13 +92,16 @@ def without_furniture(
     `labels` are the page numbers that the file itself knows; "" or missing where it knows none.
     """
     candidates = [_candidates(number, lines) for number, lines in enumerate(pages)]
+    words = [{line.text.strip() for line in lines} - {""} for lines in pages]
     kept = []
     for number, lines in enumerate(pages):
-        around = (
-            candidates[max(0, number - _WINDOW) : number]
-            + candidates[number + 1 : number + 1 + _WINDOW]
-        )
-        near = [other for page in around for other in page]
+        window = range(max(0, number - _WINDOW), min(len(pages), number + 1 + _WINDOW))
+        near = [
+            candidate
+            for other in window
+            if other != number and not _are_alike(words[number], words[other])
+            for candidate in candidates[other]
+        ]
         label = labels[number] if number < len(labels) else ""
         dropped = {
             candidate.index
@@ -112,6 +116,11 @@ def without_furniture(
             ]
         )
     return kept
+
+
+def _are_alike(page: set[str], other: set[str]) -> bool:
+    """Whether one page is the other with little changed, as in slides: all of it repeats."""
+    return len(page & other) > _SAME_SHARE * min(len(page), len(other))
 
 
 def _is_furniture(

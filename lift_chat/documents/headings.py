@@ -20,7 +20,7 @@ _ROMAN = r"(?=[ivxlcdm])m{0,3}(?:cm|cd|d?c{0,3})(?:xc|xl|l?x{0,3})(?:ix|iv|v?i{0
 _WORDS = (
     "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|"
     "sixteen|seventeen|eighteen|nineteen|twenty(?:[- ]\\w+)?|thirty(?:[- ]\\w+)?|the \\w+|"
-    "first|second|third|fourth|fifth"
+    "first|second|third|fourth|fifth|premier|première|primero|primera|primo|prima|erste[rs]?"
 )
 _NAMED: Final = re.compile(
     rf"(?P<word>{_PARTS}|{_CHAPTERS})\s+(?P<number>{_ROMAN}|\d{{1,3}}|{_WORDS})"

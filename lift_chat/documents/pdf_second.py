@@ -20,7 +20,7 @@ from lift_chat.documents.pdf_lines import Box, is_inside
 
 _GLYPH_NAME = re.compile(r"/(?:g|G|C|c|a|uni|gid|cid|glyph)[0-9A-F]{1,5}(?![\w.])")
 _LETTERS = re.compile(r"[^\W\d_]+")
-_PAIR = re.compile(r"([^\W\d_]+) ([^\W\d_]+)")
+_PAIR = re.compile(r"([^\W\d_]+) (?=([^\W\d_]+))")
 _LINE = re.compile("[^\r\n\ufffe\x02]*[\ufffe\x02]|[^\r\n\ufffe\x02]+")
 _RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _HIGHEST: Final = 0x10FFFF
@@ -144,7 +144,7 @@ def respaced(lines: Sequence[Line], second: str) -> list[Line]:
     def together(match: re.Match[str]) -> str:
         first, then = clean(match[1]), clean(match[2])
         is_one = first + then in known and (first not in known or then not in known)
-        return match[1] + match[2] if is_one else match[0]
+        return match[1] if is_one else match[0]
 
     def respace(text: str) -> str:
         text = _LETTERS.sub(lambda match: apart.get(clean(match[0]), match[0]), text)

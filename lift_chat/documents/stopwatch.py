@@ -6,12 +6,16 @@ the wall clock of the parent is the only limit.
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
+from typing import Final, NoReturn
+
+_AGAIN: Final = 0.5
+"""Seconds until it rings again, should the first time have been in a destructor."""
 
 
 class OutOfTime(BaseException):
@@ -30,9 +34,14 @@ def processor_time(seconds: float) -> Iterator[None]:
         yield
         return
     before = signal.signal(signal.SIGPROF, _ring)
-    setitimer(signal.ITIMER_PROF, seconds)
+    # Python drops what is raised inside a callback of its garbage collector.
+    collects = gc.isenabled()
+    gc.disable()
+    setitimer(signal.ITIMER_PROF, seconds, _AGAIN)
     try:
         yield
     finally:
         setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
+        if collects:
+            gc.enable()

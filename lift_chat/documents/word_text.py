@@ -26,7 +26,8 @@ def table_row(row: Any) -> Iterator[Block]:
         if merge is not None and merge.get(qn("w:val")) != "restart":
             continue
         cells.append(" ".join(filter(None, map(visible_text, _own_paragraphs(cell)))))
-    line = " | ".join(cells).replace("\n", " ").rstrip(" |")
+    filled = list(filter(None, cells))
+    line = " | ".join(filled if len(filled) == 1 else cells).replace("\n", " ").rstrip(" |")
     if line:
         yield Block(line, tight=True)
 

@@ -67,7 +67,7 @@ def pick_device(wanted: str = "auto") -> Device:
         dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
         return Device("cuda", torch.cuda.get_device_name(), dtype)
     if kind == "cpu":
-        return Device("cpu", platform.processor() or platform.machine(), _cpu_dtype())
+        return Device("cpu", f"CPU ({platform.machine()})", _cpu_dtype())
     raise ModelUnavailable(f"Unknown device {wanted!r}; use auto, cpu or cuda.")
 
 

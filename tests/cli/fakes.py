@@ -13,8 +13,8 @@ from typing import Any, Self
 
 from lift_chat.chat import Comparison
 from lift_chat.commands.program import Program
-from lift_chat.errors import LibraryInUse, NotFound, UnreadableDocument
 from lift_chat.costs import Estimate
+from lift_chat.errors import LibraryInUse, NotFound, UnreadableDocument
 from lift_chat.jobs import JobStatus
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.models.context import ChatSettings, WindowFacts

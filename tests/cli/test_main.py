@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from lift_chat.__main__ import misplaced_packages
+from lift_chat.__main__ import has_display, misplaced_packages
 from storage.library import Library
 from storage.records import LOCAL
 
@@ -103,6 +103,31 @@ def test_the_server_ends_in_order_when_told_to(
     assert server.returncode == 0, said
     assert "Traceback" not in said
     Library.open(home).close()
+
+
+@pytest.mark.slow
+def test_a_port_in_use_is_one_sentence(tiny_folder: Path, tmp_path: Path) -> None:
+    model: Words = ("--home", str(tmp_path / "home"), "--base-model", str(tiny_folder))
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = str(holder.getsockname()[1])
+        with started("serve", "--port", port, "--log-level", "error", *model) as server:
+            _, said = server.communicate(timeout=PATIENCE)
+    assert server.returncode == 1
+    assert said.splitlines() == [
+        f"The page cannot be served on 127.0.0.1:{port}, which is in use or not allowed; "
+        f"choose another --port."
+    ]
+
+
+def test_a_browser_is_opened_only_where_it_can_show_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    assert not has_display()
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert has_display()
 
 
 @pytest.mark.slow

@@ -29,15 +29,15 @@ def pdf(
     author: str = "",
     outline: Sequence[tuple[str, int, int]] = (),
     password: str | None = None,
-    owner_password: str | None = None,
 ) -> bytes:
-    """A PDF of `pages`, each a list of lines; `outline` is (title, level from 0, page index)."""
+    """A PDF of `pages`, each a list of lines; `outline` is (title, level from 0, page index).
+
+    `password` is the one to open it with; "" encrypts too, with an owner's password only.
+    """
     buffer = io.BytesIO()
-    encryption = (
-        StandardEncryption(password or "", ownerPassword=owner_password or "owner", strength=128)
-        if password is not None or owner_password is not None
-        else None
-    )
+    encryption = None
+    if password is not None:
+        encryption = StandardEncryption(password, ownerPassword="owner", strength=128)
     canvas = Canvas(buffer, pagesize=A5, encrypt=encryption, pageCompression=1)
     canvas.setTitle(title)
     canvas.setAuthor(author)
@@ -165,7 +165,8 @@ def opf(spine: Sequence[str], *, extra_items: str = "", spine_attributes: str = 
     references = "".join(f'<itemref idref="i{n}"/>' for n in range(len(spine)))
     return (
         '<?xml version="1.0"?><package xmlns="http://www.idpf.org/2007/opf" version="3.0">'
-        '<metadata xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>The Green Ledger</dc:title>'
+        '<metadata xmlns:dc="http://purl.org/dc/elements/1.1/">'
+        "<dc:title>The Green Ledger</dc:title>"
         "<dc:creator>Ada Wren</dc:creator><dc:language>en-GB</dc:language></metadata>"
         f"<manifest>{items}{extra_items}</manifest>"
         f"<spine {spine_attributes}>{references}</spine></package>"
@@ -220,3 +221,10 @@ def rezipped(data: bytes, change: Callable[[str, bytes], bytes | None]) -> bytes
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = {name: change(name, archive.read(name)) for name in archive.namelist()}
     return zipped({name: content for name, content in members.items() if content is not None})
+
+
+def with_members(data: bytes, more: Mapping[str, bytes | str]) -> bytes:
+    """The zip with members added."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    return zipped({**members, **more})

@@ -115,7 +115,7 @@ def pdf_with_user_password() -> bytes:
 
 @case(".pdf", "text")
 def pdf_with_owner_password_only() -> bytes:
-    return make.pdf([PLAIN], password="", owner_password="owner")
+    return make.pdf([PLAIN], password="")
 
 
 @case(".pdf", "damaged", "password")

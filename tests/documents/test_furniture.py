@@ -99,3 +99,8 @@ def test_a_repeated_line_within_the_page_stays() -> None:
 def test_drawn_rules_go_and_stars_stay() -> None:
     pages = [[Line("❚❘❙❚❘❙ ❚❘❙❚❘❙"), Line("* * *"), Line("text")]]
     assert [line.text for line in without_furniture(pages)[0]] == ["* * *", "text"]
+
+
+def test_pages_that_are_nearly_the_same_lose_nothing() -> None:
+    slides = [[Line(f"- point {n}", 50, 700 - 14 * n, 10) for n in range(4)] for _ in range(6)]
+    assert without_furniture(slides) == slides

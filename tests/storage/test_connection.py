@@ -81,12 +81,11 @@ def test_a_transaction_is_kept_whole_or_not_at_all(library: Library, root: Path)
 
 
 def test_a_transaction_that_starts_has_the_right_to_write(library: Library, root: Path) -> None:
-    """Not only from its first write on: what it read before could be outdated by then."""
-    with Index(root / "library.sqlite").write() as db:
-        db.execute("SELECT * FROM jobs").fetchall()
-        with closing(sqlite3.connect(root / "library.sqlite", timeout=0)) as other:
-            with pytest.raises(sqlite3.OperationalError, match="locked"):
-                other.execute("INSERT INTO tombstones VALUES ('x', '')")
+    """Not only from its first write on: what it reads until then could be outdated."""
+    index = Index(root / "library.sqlite")
+    locked = pytest.raises(sqlite3.OperationalError, match="locked")
+    with closing(sqlite3.connect(index.path, timeout=0)) as other, index.write(), locked:
+        other.execute("INSERT INTO tombstones VALUES ('x', '')")
 
 
 def test_a_reading_connection_cannot_write(library: Library, root: Path) -> None:

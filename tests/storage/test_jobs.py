@@ -75,6 +75,7 @@ ACTIONS: dict[str, tuple[Action, dict[JobState, JobState]]] = {
             "interrupted": "cancelled",
         },
     ),
+    "release": (lambda library, job: library.release_job(job.id), {"running": "queued"}),
     "progress": (
         lambda library, job: library.progress(job.id, "train", 1, 2, "m"),
         {"running": "running"},
@@ -116,7 +117,6 @@ def test_the_table_of_states_is_what_the_actions_reach() -> None:
     for _, moves in ACTIONS.values():
         for source, target in moves.items():
             reached[source] |= {target} - {source}
-    reached["running"].add("queued")  # recovery
     assert reached == {state: set(targets) for state, targets in LEGAL.items()}
 
 
@@ -206,6 +206,39 @@ def test_a_job_to_be_discarded_is_cancelled_by_recovery(root: Path) -> None:
         (recovered,) = library.recover_jobs()
         assert recovered.state == "cancelled"
     check(root)
+
+
+def test_a_job_let_go_in_order_keeps_its_place_and_loses_no_attempt(root: Path) -> None:
+    with Library.open(root) as library:
+        document = add_document(library)
+        first, second = (add_job(library, document, recipe={"n": n}) for n in range(2))
+        library.claim_next_job()
+        library.release_job(first.id)
+        assert library.job(first.id, ALICE).attempts == 0
+        assert [library.queue_position(job.id) for job in (first, second)] == [1, 2]
+    with Library.open(root) as library:
+        assert library.recover_jobs() == []
+
+
+def test_an_attempt_that_reached_a_checkpoint_is_not_counted_against_the_job(root: Path) -> None:
+    with Library.open(root) as library:
+        job = running_job(library)
+    for _ in range(5):
+        with Library.open(root) as library:
+            (recovered,) = library.recover_jobs(max_attempts=3)
+            assert recovered.state == "queued"
+            assert library.claim_next_job() is not None
+            library.credit_job(job.id)
+            assert library.job(job.id, ALICE).attempts == 1
+
+
+def test_waiting_jobs_are_counted_for_all_owners(library: Library) -> None:
+    assert library.waiting_jobs() == 0
+    add_job(library, add_document(library))
+    add_job(library, add_document(library, owner=BOB))
+    assert library.waiting_jobs() == 2
+    library.claim_next_job()
+    assert library.waiting_jobs() == 1
 
 
 def test_the_last_request_counts(library: Library) -> None:
