@@ -26,9 +26,6 @@ AskUnread = Callable[["LiftChat", Document, str], Iterator[str]]
 
 ANSWER_TOKENS = 40
 
-SMALL = {"segment_tokens": 256, "stride_tokens": 192, "batch_segments": 4}
-"""Short windows on a processor: a third of the work and of the memory, minutes instead of more."""
-
 
 def ask_unread(service: LiftChat, document: Document, question: str) -> Iterator[str]:
     """The base model's answer, asked in the same words as the adapter will be."""
@@ -47,7 +44,7 @@ def run_demo(service: LiftChat, *, unread: AskUnread = ask_unread) -> bool:
     from lift_chat.models.context import ChatSettings
 
     settings = ChatSettings(context="none", max_new_tokens=ANSWER_TOKENS)
-    config = LiftConfig.preset("read", **(SMALL if service.device.kind == "cpu" else {}))
+    config = LiftConfig.preset("read")
     pinned = [question for question in questions() if question.pinned]
     document = service.add_document(EXAMPLE.pdf)
     say_document(document, service.outline(document.id))

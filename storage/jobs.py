@@ -222,6 +222,8 @@ def release(store: Store, job_id: str) -> None:
     """Back to its place in the queue: the program ends in order, which counts as no attempt."""
     with store.write() as db:
         job = one(db, job_id)
+        if job.state != "running":
+            raise IllegalTransition(f"“{job.name}” is {job.state} and is not being worked on.")
         message = "Goes on after a restart."
         move(db, job, "queued", message=message, attempts=max(job.attempts - 1, 0))
 

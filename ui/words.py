@@ -11,8 +11,8 @@ FIRST_VISIT = (
     "machine; afterwards you ask the model, not the file."
 )
 SMALL_PRINT = (
-    "PDF, EPUB, Word, HTML, Markdown and plain text. Nothing leaves this machine. The example is a "
-    "short report of an expedition that never was."
+    "PDF, EPUB, Word, HTML, Markdown and plain text. It stays where lift-chat runs. The example is "
+    "a short report of an expedition that never was."
 )
 NOTHING_FOUND = "Nothing matches. Clear the search or the tag to see everything."
 NO_DOCUMENT = "Choose a document in the library, or drop one here."

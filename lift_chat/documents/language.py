@@ -11,6 +11,9 @@ from typing import Any, Final
 _SLICES: Final = 5
 _SLICE_CHARACTERS: Final = 1_000
 _SURE: Final = 0.3
+_ENOUGH: Final = 80
+"""Letters below which the model is not asked: it would guess."""
+_LOOKED_AT: Final = 10_000
 
 
 @cache
@@ -30,7 +33,7 @@ def language_of(text: str, declared: str = "") -> str:
     """ISO 639-1 code, or "": what the text shows, else what the file says of itself."""
     subtag = declared.strip().replace("_", "-").partition("-")[0].casefold()
     hint = subtag if len(subtag) == 2 and subtag.isalpha() else ""
-    if not any(map(str.isalpha, text)):
+    if sum(map(str.isalpha, text[:_LOOKED_AT])) < _ENOUGH:
         return hint
     code, confidence = identify(text)
     return code if confidence >= _SURE and len(code) == 2 else hint

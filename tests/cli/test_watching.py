@@ -21,16 +21,11 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    shown = Terminal()
-    monkeypatch.setattr("sys.stderr", shown)
+def test_a_terminal_gets_one_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setenv("TERM", "xterm")
-    return shown
-
-
-def test_a_terminal_gets_one_bar(terminal: Terminal) -> None:
     told = replace(JOB, message="Goes on with [bold]half\x1b[2J the windows.")
     end = replace(JOB, state="done", step=2)
     assert follow([Seen(told, (POINT,), 0), Seen(told, (), 0), Seen(end, (), 0)]) == end
