@@ -46,7 +46,7 @@ INTERNAL_ERROR = "Internal error. The details are in the log of the server."
 PRESETS = {
     "skim": "Skim: a quick pass to see what sticks",
     "read": "Read: the recommended way",
-    "study": "Study: twice as long, remembers the most",
+    "study": "Study: several times as long, remembers the most",
 }
 STAGES = {
     "": "Starting",

@@ -92,7 +92,12 @@ def parse(data: bytes, suffix: str, *, limits: IntakeLimits, second_opinion: boo
         draft = _parsed(kind, data)
     draft = judged(draft, limits)
     text = "\n\n".join(leaf.text for leaf in draft.leaves)
-    return replace(draft, language=language_of(text, draft.language))
+    try:
+        language = language_of(text, draft.language)
+    except (ImportError, MemoryError, OSError):
+        # Not to know the language is no reason to refuse a text that has been read.
+        language = ""
+    return replace(draft, language=language)
 
 
 def _parsed(kind: str, data: bytes) -> Draft:

@@ -109,9 +109,9 @@ def join(text: str, line: str, setting: Typesetting, *, blank: bool = False) -> 
         return text[: cut.start()] + setting.joined(cut[1], word[0]) + rest
     if text.endswith(("-", "\u2010", "—")) and not text.endswith((" -", " —")):
         return text + line
-    if _CJK_EDGE.search(text) and _CJK_START.match(line):
+    if _CJK_EDGE.search(text[-1:]) and _CJK_START.match(line):
         return text + line
-    if setting.breaks_words and _HANGUL_END.search(text) and _HANGUL_START.match(line):
+    if setting.breaks_words and _HANGUL_END.search(text[-1:]) and _HANGUL_START.match(line):
         return f"{text} {line}" if blank else text + line
     return f"{text} {line}"
 

@@ -62,9 +62,9 @@ def test_levels_have_no_holes() -> None:
     assert [c.level for c in chapters] == [1, 3, 2]
 
 
-def test_an_outline_of_a_hundred_thousand_entries_is_cut() -> None:
-    marks = [(f"{n}", 1 + n % 6, 0, n) for n in range(100_000)]
-    _, chapters = bind(draft(["x" * 100_000], marks))
+def test_an_endless_outline_is_cut() -> None:
+    marks = [(f"{n}", 1 + n % 6, 0, n) for n in range(20_000)]
+    _, chapters = bind(draft(["x" * 20_000], marks))
     assert len(chapters) == MAX_MARKS
 
 

@@ -119,5 +119,5 @@ def test_a_word_cut_by_the_page_end_is_whole_on_the_earlier_page() -> None:
 
 
 def test_an_endless_word_takes_no_endless_time() -> None:
-    lines = [Line("x" * 20_000, 50, 700 - 14 * n, 10) for n in range(200)]
-    assert len(flowed(lines)) > 4_000_000
+    lines = [Line("x" * 20_000, 50, 700 - 14 * n, 10) for n in range(40)]
+    assert len(flowed(lines)) > 800_000

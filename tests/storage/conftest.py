@@ -12,19 +12,19 @@ from storage.library import Library
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "library"
+def quick_path() -> Iterator[Path]:
+    """A folder in memory where there is one: every commit waits for the disk several times."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def root(quick_path: Path) -> Path:
+    return quick_path / "library"
 
 
 @pytest.fixture
 def library(root: Path) -> Iterator[Library]:
     with Library.open(root) as library:
         yield library
-
-
-@pytest.fixture
-def quick_path() -> Iterator[Path]:
-    """A folder in memory where there is one: for tests that make hundreds of libraries."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
-        yield Path(folder)

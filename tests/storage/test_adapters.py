@@ -186,12 +186,12 @@ def test_a_file_replaced_by_a_link_to_itself_is_found(library: Library, tmp_path
         library.verify_adapter(adapter.id, ALICE)
 
 
-def test_swapped_adapters_are_found(library: Library, tmp_path: Path) -> None:
+def test_swapped_adapters_are_found(library: Library, root: Path) -> None:
     first, second = publish(library, weights=b"1"), publish(library, weights=b"2")
     one, two = (library.adapter_folder(a.id, ALICE) for a in (first, second))
-    one.rename(tmp_path / "swap")
+    one.rename(root / "swap")
     two.rename(one)
-    (tmp_path / "swap").rename(two)
+    (root / "swap").rename(two)
     for adapter in (first, second):
         with pytest.raises(AdapterDamaged, match=r"manifest\.json has sha256"):
             library.verify_adapter(adapter.id, ALICE)

@@ -47,9 +47,9 @@ def test_same_bytes_twice_are_one_document(library: Library, root: Path) -> None
     check(root)
 
 
-def test_sha256_is_that_of_the_file(library: Library, tmp_path: Path) -> None:
+def test_sha256_is_that_of_the_file(library: Library, root: Path) -> None:
     document = add_document(library, "bytes")
-    assert document.sha256 == sha256_of(tmp_path / "upload.txt")
+    assert document.sha256 == sha256_of(root.parent / "upload.txt")
     assert library.find_document("0" * 64, ALICE) is None
 
 
@@ -219,11 +219,11 @@ def test_a_missing_original_stores_nothing(library: Library, root: Path, tmp_pat
     check(root)
 
 
-def test_the_library_can_be_moved(root: Path, tmp_path: Path) -> None:
+def test_the_library_can_be_moved(root: Path) -> None:
     with Library.open(root) as library:
         document = add_document(library)
         adapter = absorb(library, "second")
-    moved = root.rename(tmp_path / "elsewhere é #?%20")
+    moved = root.rename(root.parent / "elsewhere é #?%20")
     with reopened(moved) as library:
         assert library.pages(document.id, ALICE)
         library.verify_adapter(adapter.id, ALICE)

@@ -15,7 +15,7 @@ from pathlib import Path
 from storage.library import Library
 from tests.storage.workbench import ALICE, check
 
-KILLS = int(os.environ.get("LIFT_CHAT_KILLS", "10"))
+KILLS = int(os.environ.get("LIFT_CHAT_KILLS", "8"))
 CHILD = Path(__file__).with_name("child.py")
 REPOSITORY = Path(__file__).parents[2]
 

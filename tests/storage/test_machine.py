@@ -190,7 +190,7 @@ class LibraryMachine(RuleBasedStateMachine):
 
 
 LibraryMachine.TestCase.settings = settings(
-    max_examples=int(os.environ.get("LIFT_CHAT_MACHINE_EXAMPLES", "15")),
+    max_examples=int(os.environ.get("LIFT_CHAT_MACHINE_EXAMPLES", "10")),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
