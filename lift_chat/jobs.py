@@ -102,6 +102,9 @@ class Worker:
             self._engine.release()
 
     def _fail(self, job: Job, error: Exception) -> None:
+        if self._library.job_request(job.id) == "discard":  # it came while the adapter was saved
+            self._library.finish_job(job.id, "cancelled", message="Discarded.")
+            return
         known = as_known(error)
         if known is None:
             log.exception("job %s: failed", job.id)

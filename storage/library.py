@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from storage import adapters, conversations, documents, files, jobs, metrics, repair, runs
+from storage import adapters, attempts, conversations, documents, files, jobs, metrics, repair, runs
 from storage.adapters import AdapterFacts, StagedAdapter
 from storage.connection import Index, named_errors
 from storage.content import Content
@@ -212,15 +212,17 @@ class Library:
 
     def release_job(self, job_id: str) -> None:
         """The worker lets go of a running job that is to go on after a restart."""
-        jobs.release(self._store, job_id)
+        attempts.release(self._store, job_id)
 
     def credit_job(self, job_id: str) -> None:
         """The running job reached a checkpoint, so a kill from here on costs it no attempt."""
-        jobs.credit(self._store, job_id)
+        attempts.credit(self._store, job_id)
 
     def recover_jobs(self, max_attempts: int = 3) -> list[Job]:
         """To be called once after `open`: gives back the job that ran when the program ended."""
-        return [self._swept(job) for job in jobs.recover(self._store, max_attempts=max_attempts)]
+        return [
+            self._swept(job) for job in attempts.recover(self._store, max_attempts=max_attempts)
+        ]
 
     def _swept(self, job: Job) -> Job:
         if job.state == "cancelled":

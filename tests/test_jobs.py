@@ -193,3 +193,20 @@ def test_a_chat_is_answered_while_a_book_is_absorbed(settings: Settings, tale: P
         assert "".join(app.reply(adapter.id, "Who?"))
         assert busy.status().job.state == "running"
         app.stop_job(busy.id, keep=False)
+
+
+def test_a_discard_that_comes_while_the_adapter_is_saved_still_discards(
+    settings: Settings, tale: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = lora.save
+    with LiftChat.open(settings=settings) as app:
+
+        def save_and_discard(*args: Any) -> None:
+            real(*args)
+            app.stop_job(app.jobs()[0].id, keep=False)
+
+        monkeypatch.setattr(lora, "save", save_and_discard)
+        handle = app.absorb(app.add_document(tale).id, QUICK)
+        with pytest.raises(LiftChatError) as caught:
+            handle.wait(60)
+        assert caught.value.code == "cancelled" and app.adapters() == []

@@ -18,7 +18,7 @@ from typing import Final
 from lift_chat.documents.lines import Line
 
 _ITEM = re.compile(r"(?:[•‣◦▪●○■□➢✓·*–—-]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)]|\[\d{1,3}\])\s+\S")
-_END = re.compile(r"[.!?:;…。！？]['\"”’»)\]]*\d{0,3}$")
+_END = re.compile(r"[.!?:;…。！？]['\"”’»)\]]*[ ]?\d{0,3}$")
 _LEADERS = re.compile(r"[ ]?(?:[.·…_]\s?){5,}")
 _CUT = re.compile(r"([^\W\d_][\w’'-]*)[-\u2010]$")
 _WORD = re.compile(r"[^\W\d_]+(?:[-\u2010’'][^\W\d_]+)*")
@@ -211,7 +211,8 @@ def _is_indented(before: Line, line: Line, after: Line | None, *, page: _Page) -
     further_in = 0.7 * line.size < line.x - before.x < 6 * line.size
     outdented = after is None or not after.placed or line.x - after.x > 0.5 * line.size
     ended = bool(_ends(previous)) or len(previous) < _SHORT_LINE * page.width
-    hangs = _ITEM.match(previous) or _RTL.search(text)
+    full = len(previous) >= _SHORT_LINE * page.width
+    hangs = (full and _ITEM.match(previous)) or _RTL.search(text)
     return further_in and outdented and ended and not hangs and not text[:1].islower()
 
 
