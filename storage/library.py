@@ -78,6 +78,9 @@ class Library:
             raise NotFound(f"There is no library in {folder}.")
         if damage := repair.find_damage(index):
             raise LibraryDamaged(f"The library in {folder} needs a repair: {damage}.")
+        with index.read() as db:
+            if "jobs" not in db.table_names():
+                raise NotFound(f"The library in {folder} is only just being made.")
         return cls(Store(folder, index), None, Findings())
 
     def close(self) -> None:

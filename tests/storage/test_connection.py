@@ -14,6 +14,7 @@ from storage import connection
 from storage.connection import Index, named_errors
 from storage.errors import DiskFull, LibraryDamaged, LibraryInUse, LiftChatError, NotFound
 from storage.library import Library
+from storage.store import DATABASE
 from tests.storage.workbench import (
     ALICE,
     BOB,
@@ -223,3 +224,9 @@ def test_a_closed_library_refuses_everything(root: Path) -> None:
         with pytest.raises(LibraryInUse, match="has been closed"):
             call()
     assert list((root / "staging").iterdir()) == []
+
+
+def test_a_library_that_is_only_just_being_made_is_not_found_yet(tmp_path: Path) -> None:
+    (tmp_path / DATABASE).touch()
+    with pytest.raises(NotFound, match="just being made"):
+        Library.read_only(tmp_path)
