@@ -69,10 +69,6 @@ def restore_checkpoint(
     return None
 
 
-def has_checkpoint(folder: Path) -> bool:
-    return any(_read_facts(candidate) is not None for candidate in _folders(folder))
-
-
 def _folders(folder: Path) -> list[Path]:
     return sorted(folder.glob("checkpoint-*"), reverse=True)
 

@@ -44,17 +44,6 @@ class Device:
             return int(torch.cuda.mem_get_info()[1])
         return int(psutil.virtual_memory().total)
 
-    def used_memory(self) -> int:
-        """Peak bytes of this process since `reset_peak` (CUDA), or its resident bytes (CPU)."""
-        if self.kind == "cuda":
-            return int(torch.cuda.max_memory_allocated())
-        return int(psutil.Process().memory_info().rss)
-
-    def release(self) -> None:
-        """Gives cached blocks back to the device."""
-        if self.kind == "cuda":
-            torch.cuda.empty_cache()
-
 
 def pick_device(wanted: str = "auto") -> Device:
     """The named device, or the best one there is. Raises `ModelUnavailable`."""
