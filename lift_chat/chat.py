@@ -43,7 +43,12 @@ class Chat:
         self, adapter: Adapter, messages: str | Sequence[Message], settings: ChatSettings
     ) -> Generator[str, None, None]:
         """Yields text increments; closing the generator stops the device."""
-        window = self.window(adapter, messages, settings)
+        yield from self.answer(adapter, self.window(adapter, messages, settings), settings)
+
+    def answer(
+        self, adapter: Adapter, window: Window, settings: ChatSettings
+    ) -> Generator[str, None, None]:
+        """`reply` to a window that is assembled already: reading a book's tokens takes a while."""
         yield from self._decode(self._tree(adapter), window, settings)
 
     def compare(

@@ -293,16 +293,16 @@ class LiftChat:
         adapter = self.library.adapter(conversation.adapter_id, owner)
         history = self.library.messages(conversation_id, owner)
         asked = as_messages([*history, Message("user", text)])
-        facts = self._chat.window(adapter, asked, settings).facts
+        window = self._chat.window(adapter, asked, settings)
         self.library.add_message(conversation_id, owner, asked[-1])
         answer = ""
         try:
-            with closing(self._chat.reply(adapter, asked, settings)) as pieces:
+            with closing(self._chat.answer(adapter, window, settings)) as pieces:
                 for piece in pieces:
                     answer += piece
                     yield piece
         finally:
-            kept = {"window": facts.sentence(), "settings": settings.to_dict()}
+            kept = {"window": window.facts.sentence(), "settings": settings.to_dict()}
             self.library.add_message(conversation_id, owner, Message("assistant", answer, kept))
 
     def rewind(self, conversation_id: str, keep: int, *, owner: str = LOCAL) -> None:
