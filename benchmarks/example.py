@@ -2,10 +2,11 @@
 
     python -m benchmarks.example [--preset read] [--set key=value ...] [--out FILE.json]
 
-Four arms, all greedy, same prompts, same window: the base and the adapter, closed book (nothing
-but the title in the prompt) and with the truncated document in the window. Scores are means over
-the questions, in percent: token F1, share of the gold answer's words in the answer ("recall"), and
-share of answers that contain a gold answer whole. Prints a table; writes every answer as JSON.
+Six arms, all greedy, same prompts, same window: the base and the adapter, closed book (nothing
+but the title in the prompt), with the truncated document and with found passages in the window.
+Scores are means over the questions, in percent: token F1, share of the gold answer's words in the
+answer ("recall"), and share of answers that contain a gold answer whole. Prints a table; writes
+every answer as JSON.
 """
 
 from __future__ import annotations
@@ -27,19 +28,21 @@ from lift_chat.examples import EXAMPLE, questions
 from lift_chat.settings import Settings
 from storage.records import Adapter
 
-MODES = ("none", "truncated")
+MODES = ("none", "truncated", "retrieved")
 
 
 def main() -> None:
     arguments = _arguments()
     changes = dict(_setting(text) for text in arguments.set)
     config = LiftConfig.preset(arguments.preset, **changes)
+    started = time.monotonic()
     with tempfile.TemporaryDirectory() as home:
         settings = Settings.from_flags(home=Path(home), base_model=arguments.base_model)
         with LiftChat.open(settings=settings) as app:
             adapter = _absorb(app, config)
+            seconds = time.monotonic() - started
             arms = [arm for mode in MODES for arm in _ask_all(app, adapter, mode)]
-            report = _report(app, adapter, arms)
+            report = {**_report(app, adapter, arms), "seconds": round(seconds, 1)}
     print(_table(report))
     if arguments.out:
         Path(arguments.out).write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
@@ -121,12 +124,26 @@ def _means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return means
 
 
+def _exam_lines(metrics: dict[str, Any]) -> list[str]:
+    exam = metrics.get("exam")
+    if not exam:
+        return []
+    base, adapter = exam["base"], exam["adapter"]
+    return [
+        f"Exam of {exam['questions']} held-out questions: closed book {base['closed']} % before, "
+        f"{adapter['closed']} % after; truncated {base['truncated']} % before, "
+        f"{adapter['truncated']} % after; absorption {metrics['absorption']:.2f}",
+    ]
+
+
 def _table(report: dict[str, Any]) -> str:
     metrics = report["metrics"]
     lines = [
         f"{report['base_model']}: loss on the document {metrics['loss_before']:.2f} before, "
         f"{metrics['loss_after']:.2f} after {metrics['trained_tokens']:,} trained tokens in "
-        f"{metrics['trained_seconds']:.0f} s",
+        f"{metrics['trained_seconds']:.0f} s; {report['seconds']:.0f} s with questions, exam and "
+        "measurements",
+        *_exam_lines(metrics),
         "",
         "| arm | context | token F1 | recall | contains gold |",
         "|---|---|--:|--:|--:|",

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from lift_chat.errors import LiftChatError, NotFound
 from lift_chat.settings import Settings
 
 if TYPE_CHECKING:
+    from lift_chat.models.loading import LoadedModel
     from lift_chat.service import LiftChat
     from storage.library import Library
 
@@ -51,7 +53,9 @@ def main() -> None:
     if misplaced:
         print(misplaced, file=sys.stderr)
         sys.exit(1)
-    program = Program(open=open_service, read=read_library, change=change_library, serve=serve)
+    program = Program(
+        open=open_service, read=read_library, change=change_library, serve=serve, base=load_base
+    )
     sys.exit(run(sys.argv[1:], program))
 
 
@@ -102,6 +106,18 @@ def change_library(settings: Settings) -> Library:
     if not settings.home.is_dir():
         raise NotFound(f"There is no library in {settings.home}.")
     return Library.open(settings.home)
+
+
+def load_base(settings: Settings) -> Callable[[], LoadedModel]:
+    # At once: libraries may have something to say when they are imported.
+    configure_logging("WARNING")
+
+    def load() -> LoadedModel:
+        from lift_chat.evaluation.measuring import load_base
+
+        return load_base(settings)
+
+    return load
 
 
 def serve(settings: Settings, *, browser: bool) -> None:

@@ -19,11 +19,13 @@ import typer
 from lift_chat import __version__
 from lift_chat.commands.absorb import absorb
 from lift_chat.commands.chat import chat
+from lift_chat.commands.evaluate import evaluate
 from lift_chat.commands.jobs import jobs_app
 from lift_chat.commands.library import library_app
-from lift_chat.commands.options import AsJson, BaseModel, FourBit, Home, Revision
+from lift_chat.commands.options import AsJson, BaseModel, FourBit, Home, Reader, Revision
 from lift_chat.commands.output import note, say, say_fields, say_json
 from lift_chat.commands.program import Program, open_service, program_of
+from lift_chat.commands.warmup import warmup
 from lift_chat.commands.watching import STOPPED
 from lift_chat.errors import LiftChatError
 from lift_chat.settings import Settings
@@ -41,6 +43,8 @@ for name, group in GROUPS.items():
     app.add_typer(group, name=name)
 app.command()(absorb)
 app.command()(chat)
+app.command("eval")(evaluate)
+app.command()(warmup)
 
 
 def run(arguments: Sequence[str], program: Program) -> int:
@@ -144,6 +148,7 @@ def serve(  # noqa: PLR0913 - the signature is the command line
     base_model: BaseModel = None,
     revision: Revision = None,
     load_in_4bit: FourBit = None,
+    reader: Reader = None,
 ) -> None:
     """Serve the page; what `lift-chat` alone does."""
     settings = Settings.from_flags(
@@ -156,6 +161,7 @@ def serve(  # noqa: PLR0913 - the signature is the command line
         base_model=base_model,
         revision=revision,
         load_in_4bit=load_in_4bit,
+        reader=reader,
     )
     program_of(context).serve(settings, browser=not no_browser)
 

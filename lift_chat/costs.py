@@ -17,15 +17,19 @@ from typing import Any
 
 import torch
 
-from lift_chat.adapters import lora
-from lift_chat.lift.lesson import probe_windows, tokenize, training_windows
+from lift_chat.adapters import kinds, lora
 from lift_chat.lift.losses import FrozenHead
 from lift_chat.lift.recipe import LiftConfig
-from lift_chat.lift.train import Fit, decoder_of, steps_per_epoch
+from lift_chat.lift.tokens import probe_windows, tokenize
+from lift_chat.lift.train import Fit, decoder_of
+from lift_chat.lift.workload import workload
 from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
 
 WARMUP_TOKENS = 512
+WRITING = 1.5
+"""Cost of a written token in trained ones: decoded in batches, each token reads all weights."""
+
 HEADROOM = 0.7
 """Share of the free memory that a micro-batch may plan with; the rest is for a chat and for
 fragmentation."""
@@ -96,12 +100,21 @@ class Costs:
 
 
 def _kind(config: LiftConfig) -> tuple[object, ...]:
-    return (config.rank, config.targets, config.segment_tokens)
+    return (
+        config.adapter,
+        config.rank,
+        config.targets,
+        config.segment_tokens,
+        config.memory_width,
+        config.gate,
+        config.gate_width,
+        config.skip_layers,
+    )
 
 
 def measure(loaded: LoadedModel, config: LiftConfig, turn: Turn) -> Probe:
     """Two forward and backward passes over one short window; takes the device meanwhile."""
-    adapted: Any = lora.attach(loaded.twin(), config)
+    adapted: Any = kinds.attach(loaded.twin(), config)
     adapted.train()
     head, decoder = FrozenHead(adapted), decoder_of(adapted)
     window = min(WARMUP_TOKENS, config.segment_tokens)
@@ -139,23 +152,22 @@ class _Saved:
 def estimate(loaded: LoadedModel, text: str, config: LiftConfig, probe: Probe) -> Estimate:
     """Time and memory of absorbing `text` with `config` on `loaded`'s device."""
     ids = tokenize(loaded, text)
-    windows = training_windows(ids, config)
-    trained = sum(window.shape[1] for window in windows) * config.epochs
-    probed = 2 * sum(window.shape[1] for window in probe_windows(ids, config))
+    work = workload(ids.shape[1], config, loaded.window)
+    probed = 2 * sum(window.shape[1] for window in probe_windows(ids, config)) + work.read
     shape = _Shape.of(loaded, config)
-    longest = max((window.shape[1] for window in windows), default=0)
+    longest = work.longest
     per_token = probe.seconds_per_token
     per_token *= shape.operations(longest) / shape.operations(probe.window)
     at_once = fit(loaded, config, probe)
     kept = shape.checkpointed if at_once.recompute else probe.saved_bytes
     return Estimate(
         # A forward pass alone is a third of the work: backward is twice as much.
-        seconds=per_token * (trained + probed / 3),
+        seconds=per_token * (work.trained + probed / 3 + work.written * WRITING),
         memory_bytes=int(kept * longest * at_once.windows) + shape.states,
         free_memory_bytes=loaded.device.free_memory(),
         document_tokens=ids.shape[1],
-        trained_tokens=trained,
-        steps=steps_per_epoch(config, len(windows)) * config.epochs,
+        trained_tokens=work.trained,
+        steps=work.steps,
         adapter_bytes=shape.adapter * loaded.device.dtype.itemsize,
         basis=probe.basis,
     )
@@ -189,11 +201,10 @@ class _Shape:
         head = loaded.model.get_output_embeddings()
         width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
         linear = [m for m in loaded.model.modules() if isinstance(m, torch.nn.Linear)]
-        adapted = [layer for _, layer in lora.targets(loaded.model, config)]
         return cls(
             linear=sum(m.in_features * m.out_features for m in linear if m is not head),
             head=head.in_features * head.out_features,
-            adapter=sum(config.rank * (m.in_features + m.out_features) for m in adapted),
+            adapter=_adapter_parameters(loaded, config),
             layers=int(text.num_hidden_layers),
             hidden=int(text.hidden_size),
             attention=width * int(text.num_attention_heads),
@@ -214,3 +225,11 @@ class _Shape:
     def checkpointed(self) -> int:
         """Bytes kept per token when only the layers' inputs are."""
         return self.layers * self.hidden * self.itemsize
+
+
+def _adapter_parameters(loaded: LoadedModel, config: LiftConfig) -> int:
+    if config.adapter == "lora":
+        layers = [layer for _, layer in lora.targets(loaded.model, config)]
+        return sum(config.rank * (m.in_features + m.out_features) for m in layers)
+    adapted = kinds.attach(loaded.twin(), config)
+    return sum(weight.numel() for weight in adapted.parameters() if weight.requires_grad)

@@ -10,26 +10,27 @@ from __future__ import annotations
 import errno
 import logging
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
-from lift_chat.adapters import lora
+from lift_chat.adapters import kinds
 from lift_chat.costs import Costs
 from lift_chat.errors import DiskFull, LiftChatError, OutOfMemory
 from lift_chat.lift.lesson import Lesson
 from lift_chat.lift.progress import ProgressEvent
 from lift_chat.lift.recipe import LiftConfig
+from lift_chat.lift.study.endpoint import EndpointWriter
+from lift_chat.lift.surroundings import Surroundings
 from lift_chat.models.engine import Engine
+from lift_chat.recorder import Recorder
+from lift_chat.selection import Selection
 from storage.library import Library
-from storage.records import Adapter, Job, Metric
+from storage.records import Adapter, Document, Job, Metric, StudyItem
 
 log = logging.getLogger(__name__)
-
-METRIC_SECONDS = 0.5
-"""At most one point of the curve per this many seconds, beside first, last and stage changes."""
 
 IDLE_SECONDS = 1.0
 
@@ -53,10 +54,10 @@ class Worker:
         library: Library,
         engine: Engine,
         costs: Costs,
-        text_of: Callable[[Job], str],
+        writer: Callable[[], EndpointWriter],
     ) -> None:
         self._library, self._engine = library, engine
-        self._costs, self._text_of = costs, text_of
+        self._costs, self._writer = costs, writer
         self._closing = threading.Event()
         self._awake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="absorb", daemon=True)
@@ -116,95 +117,100 @@ class Worker:
 
     def _absorb(self, job: Job) -> None:
         config = LiftConfig.from_dict(job.recipe)
-        recorder = _Recorder(self._library, job.id)
+        recorder = Recorder(self._library, job)
         recorder(ProgressEvent("loading", 0, 1, message="Loading the base model."))
         base = self._engine.base
         recorder(ProgressEvent("reading", 0, 1))
+        document = self._library.document(job.document_id, job.owner)
+        selection = Selection.of(self._library, document.id, job.owner, config.chapters)
         lesson = Lesson(
             base,
-            self._text_of(job),
+            selection.text,
             config,
+            title=document.title or document.name,
             folder=self._library.run_folder(job.id),
             turn=self._engine.turn,
-            fit=self._costs.fit(config),
-            on_checkpoint=lambda: self._library.credit_job(job.id),
+            around=self._surroundings(job, config, document, selection),
         )
         try:
             self._follow(job, lesson, recorder)
         except _Leave as leave:
-            if leave.request == "close" and lesson.state.step:
+            if leave.request == "close" and lesson.step:
                 lesson.save_checkpoint()
             if leave.request != "keep":
                 raise
             lesson.measure_after()
         self._publish(job, lesson, recorder)
 
-    def _follow(self, job: Job, lesson: Lesson, recorder: _Recorder) -> None:
+    def _surroundings(
+        self, job: Job, config: LiftConfig, document: Document, selection: Selection
+    ) -> Surroundings:
+        """What the library holds around a document: pages, study items, another's adapter."""
+        library, key = self._library, (document.id, job.owner)
+
+        def keep(items: list[StudyItem]) -> None:
+            """What was written about other chapters before stays, and what a person wrote."""
+            fresh = selection.outside(items)
+            kept = library.study_items(*key)
+            inside = selection.outside(selection.inside(kept))
+            stays = [i for i in kept if i not in inside or i.origin == "person"]
+            library.set_study_items(*key, [*stays, *fresh])
+
+        return Surroundings(
+            fit=self._costs.fit(config),
+            language=document.language,
+            pages=selection.pages(library.pages(*key)),
+            given=selection.inside(library.study_items(*key)),
+            writer=self._writer() if config.writer == "endpoint" else None,
+            control=lambda: self._control(job),
+            on_items=keep,
+            on_checkpoint=lambda: library.credit_job(job.id),
+        )
+
+    def _control(self, job: Job) -> tuple[str, Any] | None:
+        """The newest adapter of another document for the same base: it should know nothing."""
+        base = self._engine.base
+        for adapter in self._library.adapters(job.owner):
+            fits = adapter.base_fingerprint == base.identity.fingerprint
+            if fits and adapter.document_id != job.document_id and adapter.state == "ready":
+                self._library.verify_adapter(adapter.id, job.owner)
+                folder = self._library.adapter_folder(adapter.id, job.owner)
+                return adapter.name, kinds.load(base.twin(), folder)
+        return None
+
+    def _follow(self, job: Job, lesson: Lesson, recorder: Recorder) -> None:
         events = lesson.run()
         try:
             for event in events:
                 recorder(event)
                 request = "close" if self._closing.is_set() else self._library.job_request(job.id)
-                if request and not (request == "keep" and not lesson.state.step):
+                if request and not (request == "keep" and not lesson.step):
                     raise _Leave(request)
         finally:
             events.close()
 
-    def _publish(self, job: Job, lesson: Lesson, recorder: _Recorder) -> Adapter:
+    def _publish(self, job: Job, lesson: Lesson, recorder: Recorder) -> Adapter:
         recorder(ProgressEvent("saving", 0, 1))
+        if lesson.trained_tokens:
+            self._costs.learn(lesson.config, lesson.trained_seconds / lesson.trained_tokens)
         identity = lesson.loaded.identity
         with self._library.staged_adapter() as staged:
-            lora.save(lesson.adapted, staged.folder, identity)
+            kinds.save(lesson.adapted, staged.folder, identity)
             adapter = self._library.publish_adapter(
                 staged,
                 owner=job.owner,
                 document_id=job.document_id,
                 job_id=job.id,
                 name=job.name,
-                kind=lora.KIND,
+                kind=kinds.kind_of(lesson.config),
                 base_model=identity.name,
                 base_revision=identity.revision,
                 base_fingerprint=identity.fingerprint,
                 recipe=job.recipe,
                 metrics=lesson.metrics(),
             )
-        if lesson.trained_tokens:
-            self._costs.learn(lesson.config, lesson.trained_seconds / lesson.trained_tokens)
         log.info("job %s: adapter %s", job.id, adapter.id)
         return adapter
-
-
-class _Recorder:
-    """Writes events as rows, thinned out in time; the last event of a stage always gets through."""
-
-    def __init__(self, library: Library, job_id: str) -> None:
-        self._library, self._job_id = library, job_id
-        self._written = 0.0
-        self._stage = ""
-
-    def __call__(self, event: ProgressEvent) -> None:
-        now = time.monotonic()
-        edge = event.stage != self._stage or event.step >= event.total or bool(event.message)
-        if not edge and now - self._written < METRIC_SECONDS:
-            return
-        self._written, self._stage = now, event.stage
-        self._library.progress(self._job_id, event.stage, event.step, event.total, event.message)
-        if event.loss is not None:
-            self._library.add_metrics(self._job_id, [_metric(event)])
-
-
-def _metric(event: ProgressEvent) -> Metric:
-    return Metric(
-        seq=0,
-        stage=event.stage,
-        step=event.step,
-        total=event.total,
-        loss=event.loss,
-        tokens=event.tokens,
-        tokens_per_second=event.tokens_per_second,
-        seconds=event.seconds,
-        eta_seconds=event.eta_seconds,
-    )
 
 
 def as_known(error: Exception) -> LiftChatError | None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 
 from lift_chat import __version__
+from lift_chat.base_model import load_base
 from lift_chat.chat import Chat, Comparison, as_messages
 from lift_chat.costs import Costs, Estimate
 from lift_chat.documents import read
@@ -22,13 +24,18 @@ from lift_chat.errors import InvalidConfig, QueueFull
 from lift_chat.handle import JobHandle
 from lift_chat.jobs import JobStatus, Worker
 from lift_chat.lift.recipe import LiftConfig
+from lift_chat.lift.study.cards import to_csv
+from lift_chat.lift.study.endpoint import EndpointWriter
 from lift_chat.models.catalog import Choice, choose
+from lift_chat.models.citations import Citation
 from lift_chat.models.context import ChatSettings, WindowFacts
 from lift_chat.models.device import Device, pick_device
 from lift_chat.models.engine import Engine, mismatch_of
-from lift_chat.models.loading import LoadedModel, load_model
-from lift_chat.selection import selected_text
+from lift_chat.models.loading import LoadedModel
+from lift_chat.models.tint import TintedToken
+from lift_chat.selection import Selection
 from lift_chat.settings import Settings
+from lift_chat.study_list import edited
 from storage.files import sha256_of
 from storage.library import Library
 from storage.records import (
@@ -40,6 +47,7 @@ from storage.records import (
     Job,
     Message,
     Page,
+    StudyItem,
 )
 
 MAX_QUEUED = 100
@@ -57,7 +65,7 @@ class LiftChat:
         self.engine = Engine(self._load_base)
         self._chat = Chat(library, self.engine)
         self._costs = Costs(lambda: self.engine.base, self.engine.turn)
-        self._worker = Worker(library, self.engine, self._costs, self._text_of)
+        self._worker = Worker(library, self.engine, self._costs, self._writer)
         library.recover_jobs()
         if worker:
             self._worker.start()
@@ -92,13 +100,7 @@ class LiftChat:
         self.close()
 
     def _load_base(self) -> LoadedModel:
-        return load_model(
-            self.choice.name,
-            self.device,
-            cache=self.settings.cache,
-            revision=self.settings.revision,
-            four_bit=self.settings.load_in_4bit,
-        )
+        return load_base(self.settings, self.choice.name, self.device)
 
     # Documents
 
@@ -139,16 +141,35 @@ class LiftChat:
     def pages(self, document_id: str, *, owner: str = LOCAL) -> list[Page]:
         return self.library.pages(document_id, owner)
 
+    def study_items(self, document_id: str, *, owner: str = LOCAL) -> list[StudyItem]:
+        """Questions about the document with their answers, as absorbing or a person left them."""
+        return self.library.study_items(document_id, owner)
+
+    def set_study_items(
+        self, document_id: str, items: Sequence[StudyItem], *, owner: str = LOCAL
+    ) -> None:
+        """Replaces all; what is new or changed is a person's. The next absorbing studies them."""
+        known = self.library.study_items(document_id, owner)
+        characters = self.library.document(document_id, owner).characters
+        self.library.set_study_items(document_id, owner, edited(items, known, characters))
+
+    def study_cards(self, document_id: str, *, owner: str = LOCAL) -> str:
+        """The study items as CSV that Anki imports, in a deck named after the document."""
+        document = self.library.document(document_id, owner)
+        return to_csv(self.library.study_items(document_id, owner), document.title or document.name)
+
     def delete_document(self, document_id: str, *, owner: str = LOCAL) -> int:
         """Bytes freed. Adapters made of it stay. Refused while a job needs it."""
-        return self.library.delete_document(document_id, owner)
+        freed = self.library.delete_document(document_id, owner)
+        self._chat.forget_document(document_id)
+        return freed
 
     # Absorbing
 
     def estimate(self, document_id: str, config: LiftConfig, *, owner: str = LOCAL) -> Estimate:
         """Time and memory of a run; measures this machine's speed at the first call."""
-        text = selected_text(self.library, document_id, owner, config.chapters)
-        return self._costs.estimate(text, config)
+        selection = Selection.of(self.library, document_id, owner, config.chapters)
+        return self._costs.estimate(selection.text, config)
 
     def absorb(
         self,
@@ -269,6 +290,27 @@ class LiftChat:
         adapter = self.library.adapter(adapter_id, owner)
         return self._chat.compare(adapter, message, settings or ChatSettings())
 
+    def citations(
+        self, adapter_id: str, answer: str, *, question: str = "", owner: str = LOCAL
+    ) -> list[Citation]:
+        """Where the claims of an answer stand in the document, by its words; [] where nothing
+        matches. What `question` says already counts as no claim."""
+        adapter = self.library.adapter(adapter_id, owner)
+        return self._chat.citations(adapter, answer, question)
+
+    def tint(
+        self,
+        adapter_id: str,
+        messages: str | Sequence[Message],
+        answer: str,
+        settings: ChatSettings | None = None,
+        *,
+        owner: str = LOCAL,
+    ) -> list[TintedToken]:
+        """By token of an answer to `messages`, how much the adapter added to its probability."""
+        adapter = self.library.adapter(adapter_id, owner)
+        return self._chat.tint(adapter, messages, answer, settings or ChatSettings())
+
     def conversations(self, adapter_id: str, *, owner: str = LOCAL) -> list[Conversation]:
         return self.library.conversations(adapter_id, owner)
 
@@ -302,8 +344,15 @@ class LiftChat:
                     answer += piece
                     yield piece
         finally:
-            kept = {"window": window.facts.sentence(), "settings": settings.to_dict()}
-            self.library.add_message(conversation_id, owner, Message("assistant", answer, kept))
+            kept: dict[str, Any] = {
+                "window": window.facts.sentence(),
+                "settings": settings.to_dict(),
+            }
+            try:
+                cited = self._chat.citations(adapter, answer, text)
+                kept["citations"] = [asdict(citation) for citation in cited]
+            finally:  # an answer is never lost for want of its pages
+                self.library.add_message(conversation_id, owner, Message("assistant", answer, kept))
 
     def rewind(self, conversation_id: str, keep: int, *, owner: str = LOCAL) -> None:
         """Forgets all but the first `keep` messages: for retry, edit and undo."""
@@ -328,6 +377,7 @@ class LiftChat:
             "free_disk_bytes": self.library.free_bytes(),
         }
 
-    def _text_of(self, job: Job) -> str:
-        chapters = LiftConfig.from_dict(job.recipe).chapters
-        return selected_text(self.library, job.document_id, job.owner, chapters)
+    def _writer(self) -> EndpointWriter:
+        """Raises `InvalidConfig` where the settings name no endpoint."""
+        settings = self.settings
+        return EndpointWriter(settings.writer_url, settings.writer_model, settings.writer_key)

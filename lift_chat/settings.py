@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     load_in_4bit: bool = False
     """Load the base model through bitsandbytes, where the device can."""
 
+    reader: str = Field("auto", min_length=1)
+    """The warm start merged into the base: auto (the shipped one, if any), none, or a folder."""
+
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda)$")
     """auto, cpu or cuda."""
 
@@ -89,6 +92,16 @@ class Settings(BaseSettings):
 
     max_upload_mb: int = Field(100, ge=1, le=10_000)
     """Largest file that the page takes, in megabytes."""
+
+    writer_url: str | None = None
+    """An OpenAI-compatible endpoint that may write study questions, like http://localhost:8000/v1.
+    Documents are sent there only under a recipe that says so."""
+
+    writer_model: str | None = None
+    """The endpoint's name of the model that writes."""
+
+    writer_key: str | None = Field(None, repr=False)
+    """The endpoint's key, where it wants one."""
 
     log_level: LogLevel = "INFO"
     """How much is logged to stderr."""
@@ -162,6 +175,8 @@ def _sentence(error: ErrorDetails, flags: dict[str, Any]) -> str:
         return f"{_origin(name, flags)}: there is no such setting."
     if name == "auth":
         return f"{_origin(name, flags)}: must have the form user:password."
+    if name == "writer_key":
+        return f"{_origin(name, flags)}: must be a text."
     value = error.get("input")
     if error["type"] == "string_pattern_mismatch":
         return f"{_origin(name, flags)}: {value!r} is not one of auto, cpu, cuda."

@@ -1,13 +1,15 @@
 """Documents: a folder per content, a row per owner.
 
 The same bytes lie once under `documents/<sha256>/`, whoever added them; each owner's row has a
-card in the folder's `owners/`, so that a lost index can be rebuilt for all of them. The folder
-goes with the last row. Knows nothing of how a document is read.
+card in the folder's `owners/`, so that a lost index can be rebuilt for all of them, and beside it
+the owner's study items. The folder goes with the last row. Knows nothing of how a document is
+read.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from storage import files, manifest
+from storage import files, manifest, owners
 from storage.connection import named_errors
 from storage.content import Content, read_outline, read_pages
 from storage.errors import IllegalTransition, LiftChatError, NotFound
@@ -25,7 +27,6 @@ from storage.store import Store, bury, unbury
 from storage.values import clean, new_id, now, to_json
 
 KIND = "document"
-OWNERS = "owners"
 _FACTS = ("kind", "title", "author", "language", "pages", "characters", "bytes", "quality")
 _COLUMNS = ", ".join(f"d.{field.name}" for field in fields(Document))
 
@@ -41,7 +42,7 @@ def add(
         if known is not None and manifest.is_sound(store.documents / sha256, KIND):
             return known, False
         content.write(folder)
-        (folder / OWNERS).mkdir()
+        (folder / owners.NAME).mkdir()
         manifest.seal(folder, KIND, facts=content.facts(size))
         with store.shelf:
             return _shelve(store, folder, sha256=sha256, owner=owner, name=clean(name))
@@ -56,13 +57,12 @@ def _shelve(
     try:
         if manifest.is_sound(folder, KIND):
             if known is None:
-                write_card(folder, card)
+                owners.write_card(folder, card)
         else:
-            # What is damaged there is superseded by the same bytes, just read.
-            files.remove_folder(folder, store.staging)
-            for other in cards(store, sha256) + ([card] if known is None else []):
-                write_card(staged, other)
-            files.move_into_place(staged, folder)
+            others = cards(store, sha256)
+            for each in others + ([card] if known is None else []):
+                owners.write_card(staged, each)
+            _supersede(store, staged, folder, [other["id"] for other in others])
         if known is None:
             insert(store, folder, card)
     except BaseException:
@@ -71,15 +71,25 @@ def _shelve(
     return (known, False) if known else (document(store, card["id"], owner), True)
 
 
+def _supersede(store: Store, staged: Path, folder: Path, document_ids: Sequence[str]) -> None:
+    """Puts the same bytes, just read, in the place of a lost or damaged folder.
+
+    Until then that one lies in quarantine, which no start sweeps: the study items in it are the
+    only ones.
+    """
+    damaged = files.quarantine(folder, store.staging) if folder.exists() else None
+    sources = files.quarantined(store.staging, folder.name)
+    complete = owners.rescue(sources, staged, document_ids)
+    files.move_into_place(staged, folder)
+    if damaged is not None and complete:
+        files.remove_folder(damaged, store.staging)
+
+
 def cards(store: Store, sha256: str) -> list[dict[str, str]]:
-    """What the folder's `owners/` has to say: one for each row of any owner."""
+    """What the folder's cards have to say: one for each row of any owner."""
     with store.read() as db:
         query = "SELECT id, owner, name, created_at FROM documents WHERE sha256 = ?"
         return list(db.query(query, [sha256]))
-
-
-def write_card(folder: Path, card: dict[str, str]) -> None:
-    files.write_file(folder / OWNERS / f"{card['id']}.json", to_json(card).encode("ascii"))
 
 
 def _unshelve(store: Store, sha256: str, document_id: str) -> None:
@@ -91,7 +101,7 @@ def _unshelve(store: Store, sha256: str, document_id: str) -> None:
         if not left:
             files.remove_folder(folder, store.staging)
         elif document_id not in left:
-            (folder / OWNERS / f"{document_id}.json").unlink(missing_ok=True)
+            owners.remove(folder, document_id)
 
 
 def insert(store: Store, folder: Path, card: dict[str, str]) -> None:
@@ -150,7 +160,7 @@ def pages(store: Store, document_id: str, owner: str) -> list[Page]:
     """Raises `NotFound`, also where the folder has been lost."""
     known = document(store, document_id, owner)
     try:
-        return read_pages(_folder(store, known))
+        return read_pages(folder_of(store, known))
     except (OSError, ValueError, TypeError) as error:
         raise _lost(known) from error
 
@@ -159,13 +169,17 @@ def outline(store: Store, document_id: str, owner: str) -> list[Chapter]:
     """Raises `NotFound`, also where the folder has been lost."""
     known = document(store, document_id, owner)
     try:
-        return read_outline(_folder(store, known))
+        return read_outline(folder_of(store, known))
     except (OSError, ValueError, TypeError) as error:
         raise _lost(known) from error
 
 
-def _folder(store: Store, known: Document) -> Path:
-    return store.documents / known.sha256
+def folder_of(store: Store, known: Document) -> Path:
+    """Raises `NotFound` where the folder has been lost."""
+    folder = store.documents / known.sha256
+    if not (folder / owners.NAME).is_dir():
+        raise _lost(known)
+    return folder
 
 
 def _lost(known: Document) -> NotFound:
@@ -203,18 +217,16 @@ def _remove_row(db: Database, document_id: str) -> None:
 
 
 def clear(store: Store, sha256: str, document_id: str) -> int:
-    """Removes what is left of a deleted row: its card, or the folder if it was the last one.
+    """Removes what is left of a deleted row: its files, or the folder if it was the last one.
 
     Gives the bytes freed; 0 where other owners keep the folder.
     """
     folder, freed = store.documents / sha256, 0
-    card = folder / OWNERS / f"{document_id}.json"
     if cards(store, sha256):
         with suppress(OSError):
-            card.unlink(missing_ok=True)
-            files.sync_folder(card.parent)
+            owners.remove(folder, document_id)
     else:
         freed = files.remove_folder(folder, store.staging)
-    if not card.exists():
+    if not owners.card_file(folder, document_id).exists():
         unbury(store, document_id)
     return freed

@@ -26,7 +26,7 @@ class LibraryInUse(LiftChatError):
 
 
 class LibraryDamaged(LiftChatError):
-    """The index cannot be read, or was written by a newer version."""
+    """The index or a file of study items cannot be read, or a newer version wrote the index."""
 
     code = "library_damaged"
 

@@ -125,7 +125,14 @@ def quarantine(folder: Path, staging: Path) -> Path:
     place.mkdir(exist_ok=True)
     target = place / f"{new_id()}-{folder.name}"
     os.rename(folder, target)
+    sync_folder(place)
+    sync_folder(folder.parent)
     return target
+
+
+def quarantined(staging: Path, name: str) -> list[Path]:
+    """What was put into quarantine under that name, newest first."""
+    return sorted((staging / QUARANTINE).glob(f"*-{name}"), reverse=True)
 
 
 def sweep(staging: Path) -> int:

@@ -1,4 +1,4 @@
-"""The Hugging Face Hub: fetching base models. Knows nothing of what is inside them.
+"""The Hugging Face Hub: fetching base models and data sets. Knows nothing of what is inside them.
 
 `HF_HUB_OFFLINE`, `HF_HOME` and the stored login are the Hub client's own business and are
 honoured by it; nothing here reads or changes them.
@@ -19,7 +19,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 
-from storage.errors import ModelUnavailable
+from storage.errors import ModelUnavailable, NotFound
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +63,33 @@ def download_snapshot(repo: str, revision: str | None) -> Path:
         ) from error
     except (HfHubHTTPError, OSError) as error:
         raise ModelUnavailable(f"{repo} cannot be fetched from the Hub: {error}") from error
+
+
+def download_dataset(repo: str) -> Path:
+    """Folder with the data set's `.jsonl` files; nothing else of it is fetched, least of all code.
+
+    Raises `NotFound` with what to do about it.
+    """
+    try:
+        folder = Path(snapshot_download(repo, repo_type="dataset", allow_patterns=["*.jsonl"]))
+    except GatedRepoError as error:
+        raise NotFound(
+            f"The data set {repo} is gated: accept its terms on its Hub page and log in with "
+            f"“hf auth login”."
+        ) from error
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise NotFound(f"There is no data set {repo} on the Hub, or it is private.") from error
+    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+        raise NotFound(
+            f"The data set {repo} is not on this disk and cannot be fetched from the Hub; name a "
+            f"file or folder."
+        ) from error
+    if not any(folder.rglob("*.jsonl")):
+        raise NotFound(
+            f"The data set {repo} has no .jsonl files, and other formats are not read from the "
+            f"Hub; convert it and name the file."
+        )
+    return folder
 
 
 def _announce(repo: str, revision: str | None) -> None:

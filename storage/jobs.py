@@ -96,7 +96,8 @@ def one(db: Database, job_id: str, owner: str | None = None) -> Job:
 
 
 def _job(row: dict[str, Any]) -> Job:
-    return Job(**{**row, "recipe": json.loads(row["recipe"])})
+    parsed = {name: json.loads(row[name]) for name in ("recipe", "pinned")}
+    return Job(**{**row, **parsed})
 
 
 def all_of(store: Store, owner: str) -> list[Job]:

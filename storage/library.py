@@ -14,12 +14,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from storage import adapters, attempts, conversations, documents, files, jobs, metrics, repair, runs
+from storage import (
+    adapters,
+    attempts,
+    conversations,
+    documents,
+    files,
+    jobs,
+    metrics,
+    repair,
+    runs,
+    study,
+)
 from storage.adapters import AdapterFacts, StagedAdapter
 from storage.connection import Index, named_errors
 from storage.content import Content
 from storage.errors import LibraryDamaged, NotFound
 from storage.lock import Lock
+from storage.migrations import SCHEMA_VERSION, version_of
 from storage.records import (
     Adapter,
     Chapter,
@@ -31,6 +43,7 @@ from storage.records import (
     Message,
     Metric,
     Page,
+    StudyItem,
 )
 from storage.recovery import Findings
 from storage.store import DATABASE, Store
@@ -81,6 +94,11 @@ class Library:
         with index.read() as db:
             if "jobs" not in db.table_names():
                 raise NotFound(f"The library in {folder} is only just being made.")
+            if version_of(db) < SCHEMA_VERSION:
+                raise LibraryDamaged(
+                    f"The library in {folder} is that of an older lift-chat; "
+                    f"open it once for writing to bring it up to date."
+                )
         return cls(Store(folder, index), None, Findings())
 
     def close(self) -> None:
@@ -147,6 +165,15 @@ class Library:
     def document_text(self, document_id: str, owner: str) -> str:
         """The pages' texts joined by a blank line; the offsets of pages and chapters fit it."""
         return "\n\n".join(page.text for page in self.pages(document_id, owner))
+
+    def study_items(self, document_id: str, owner: str) -> list[StudyItem]:
+        """This owner's, as they were set; `LibraryDamaged` names a line that cannot be read."""
+        return study.items(self._store, document_id, owner)
+
+    def set_study_items(self, document_id: str, owner: str, items: Sequence[StudyItem]) -> None:
+        """Replaces all. Raises ValueError for one that is too long or points out of the text."""
+        self._store.index.require_writable()
+        study.set_items(self._store, document_id, owner, items)
 
     def delete_document(self, document_id: str, owner: str) -> int:
         """Bytes freed. Adapters made of it stay. Refused while a job on it waits or runs."""
@@ -243,6 +270,10 @@ class Library:
     def metrics(self, job_id: str, since: int = 0) -> list[Metric]:
         """Points whose `seq` is greater than `since`."""
         return metrics.since(self._store, job_id, since)
+
+    def set_pinned(self, job_id: str, pinned: Sequence[dict[str, Any]]) -> None:
+        """Replaces what the job's pinned questions were answered so far; see `Job.pinned`."""
+        metrics.set_pinned(self._store, job_id, pinned)
 
     def run_folder(self, job_id: str) -> Path:
         """The job's folder for checkpoints and logs; gone once it is done or cancelled."""

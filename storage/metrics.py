@@ -1,4 +1,4 @@
-"""What a running job says about itself: where it is, and the points of its curves.
+"""What a running job says about itself: where it is, the points of its curves, pinned answers.
 
 Knows nothing of the meaning of a stage.
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import astuple, fields, replace
+from typing import Any
 
 from storage import jobs
 from storage.errors import IllegalTransition
 from storage.records import Metric
 from storage.store import Store
-from storage.values import clean
+from storage.values import clean, to_json
 
 _COLUMNS = ", ".join(field.name for field in fields(Metric))
 
@@ -32,10 +33,17 @@ def set_progress(
         )
 
 
+def set_pinned(store: Store, job_id: str, pinned: Sequence[dict[str, Any]]) -> None:
+    """Replaces what the job's pinned questions were answered so far. Raises `NotFound`."""
+    with store.write() as db:
+        jobs.one(db, job_id)
+        db.execute("UPDATE jobs SET pinned = ? WHERE id = ?", [to_json(pinned), job_id])
+
+
 def add(store: Store, job_id: str, rows: Sequence[Metric]) -> int:
     """Appends points and gives the `seq` of the last one; the `seq` of the given ones is ignored.
 
-    A loss or rate that is not finite is stored as unknown (None, or 0 where a number is due).
+    A number that is not finite is stored as unknown (None, or 0 where one is due).
     """
     with store.write() as db:
         jobs.one(db, job_id)
@@ -51,6 +59,7 @@ def add(store: Store, job_id: str, rows: Sequence[Metric]) -> int:
                 tokens_per_second=_finite(row.tokens_per_second) or 0.0,
                 seconds=_finite(row.seconds) or 0.0,
                 eta_seconds=_finite(row.eta_seconds),
+                exam=_finite(row.exam),
             )
             db.execute(
                 f"INSERT INTO metrics (job_id, {_COLUMNS}) VALUES ({marks})",

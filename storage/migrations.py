@@ -19,7 +19,7 @@ from storage.files import sync_folder
 APPLICATION_ID = 0x4C694674
 """“LiFt”, in the header of the file: this is a lift-chat library."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """`user_version` of the file: the number of steps below."""
 
 BACKUPS_KEPT = 5
@@ -32,6 +32,13 @@ def m001_create_tables(db: Database) -> None:
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute("PRAGMA user_version = 1")
     db.executescript(_M001)
+
+
+@migrations()
+def m002_exams_and_pinned_answers(db: Database) -> None:
+    db.execute("PRAGMA user_version = 2")
+    db.execute("ALTER TABLE metrics ADD COLUMN exam REAL")
+    db.execute("ALTER TABLE jobs ADD COLUMN pinned TEXT NOT NULL DEFAULT '[]'")
 
 
 _M001 = """

@@ -109,6 +109,9 @@ class Job:
     started_at: str
     finished_at: str
     base_model: str = ""
+    pinned: list[dict[str, Any]] = field(default_factory=list)
+    """Pinned questions with what the model said to each so far, in the order of the steps:
+    {"question": str, "gold": str, "answers": [{"step": int, "text": str}]}."""
 
     @property
     def is_over(self) -> bool:
@@ -128,6 +131,26 @@ class Metric:
     tokens_per_second: float
     seconds: float
     eta_seconds: float | None
+    exam: float | None = None
+    """Closed-book token F1 on the held-out questions, in percent, where an exam was held."""
+
+
+@dataclass(frozen=True)
+class StudyItem:
+    """A question about a document with its answer, kept with the document.
+
+    `start` and `end` are character offsets of the passage that answers it, into the document's
+    text; `evidence` stands there word for word, where it is known. `kind` says what it trains:
+    fact, evidence, sentence, two-passages, order, list, summary, reversed or unanswerable.
+    """
+
+    question: str
+    answer: str
+    start: int
+    end: int
+    evidence: str = ""
+    kind: str = "fact"
+    origin: Literal["model", "endpoint", "person"] = "model"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ discarded; a row without its folder says so. Knows nothing of a damaged database
 
 from __future__ import annotations
 
-import json
 import logging
 import sqlite3
 from contextlib import suppress
@@ -16,7 +15,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from storage import adapters, documents, files, jobs, manifest
+from storage import adapters, documents, files, jobs, manifest, owners
 from storage.adapters import AdapterFacts
 from storage.errors import NotFound
 from storage.manifest import BadManifest, Manifest
@@ -67,7 +66,7 @@ def reconcile(store: Store) -> Findings:
 def _forget_deletions(store: Store, deleted: set[str]) -> None:
     """Clears the tombstones of what is gone; where something is still there, they stay."""
     for item in deleted:
-        cards = store.documents.glob(f"*/{documents.OWNERS}/{item}.json")
+        cards = store.documents.glob(f"*/{owners.NAME}/{item}.json")
         if not (store.adapters / item).exists() and not any(cards):
             unbury(store, item)
 
@@ -89,10 +88,8 @@ def _index_cards(store: Store, folder: Path, deleted: set[str]) -> int:
     """Makes a row of each card that has none; gives their number."""
     rows = {row["owner"]: row for row in documents.cards(store, folder.name)}
     indexed, found, dead = 0, set(), []
-    for draft in (folder / documents.OWNERS).glob(".*"):
-        draft.unlink()
-    for path in sorted((folder / documents.OWNERS).glob("*.json")):
-        card = _read_card(path)
+    owners.remove_drafts(folder)
+    for path, card in owners.cards(folder):
         if card["id"] in deleted:
             dead.append(card["id"])
         elif card["owner"] not in rows:
@@ -100,27 +97,19 @@ def _index_cards(store: Store, folder: Path, deleted: set[str]) -> int:
             rows[card["owner"]] = card
             indexed += 1
         elif rows[card["owner"]]["id"] != card["id"]:
+            owners.adopt(folder, card["id"], by=rows[card["owner"]]["id"])
             path.unlink()
         found.add(card["id"])
     for row in rows.values():
         if row["id"] not in found:
-            documents.write_card(folder, row)
+            owners.write_card(folder, row)
     for document_id in dead:
         documents.clear(store, folder.name, document_id)
     if not rows:
         files.remove_folder(folder, store.staging)
+    ids = [*dead, *(row["id"] for row in rows.values())]
+    owners.quarantine_strangers(folder, ids, store.staging)
     return indexed
-
-
-def _read_card(path: Path) -> dict[str, str]:
-    try:
-        content = json.loads(path.read_text(encoding="ascii"))
-    except OSError as error:
-        raise BadManifest(f"{path.name} cannot be read ({error})") from error
-    card = {name: content[name] for name in ("id", "owner", "name", "created_at")}
-    if card["id"] != path.stem or not all(isinstance(value, str) for value in card.values()):
-        raise BadManifest(f"{path.name} is not a card")
-    return card
 
 
 def _reconcile_adapters(store: Store, deleted: set[str]) -> tuple[int, int]:

@@ -43,7 +43,7 @@ _TABLES = {
     "adapter_words",
 }
 
-_JSON = {"recipe", "facts"}
+_JSON = {"recipe", "pinned", "facts"}
 
 
 def start(store: Store) -> Findings:
@@ -183,8 +183,13 @@ def _copy_tombstones(store: Store, aside: Path) -> None:
 
 def _copy_rows(store: Store, aside: Path, table: str) -> None:
     """Copies what is readable and allowed; the CHECKs of the schema keep damaged values out."""
+    # An older version's table lacks what later steps add, and has the defaults of these.
+    sql = f"SELECT name FROM pragma_table_info('{table}')"
+    there = {row["name"] for row in _readable_rows(aside, sql)}
     with store.write() as db:
-        columns = [column.name for column in db.table(table).columns]
+        columns = [c.name for c in db.table(table).columns if c.name in there]
+        if not columns:
+            return
         # Rows made from manifests have taken some numbers; the order is kept by inserting in it.
         if table in ("jobs", "conversations"):
             columns.remove("seq")

@@ -39,7 +39,7 @@ class Words:
 def store_words(db: Database, table: Table, *, seq: int, words: Words) -> None:
     """Replaces what is known of the row with that `seq`."""
     forget_words(db, table, seq=seq)
-    values = [_spaced(clean(text)) for text in astuple(words)]
+    values = [spaced(clean(text)) for text in astuple(words)]
     db.execute(
         f"INSERT INTO {table} (rowid, title, author, name, tags, note, headings)"
         f" VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -50,7 +50,7 @@ def store_words(db: Database, table: Table, *, seq: int, words: Words) -> None:
 def update_words(db: Database, table: Table, *, seq: int, **columns: str) -> None:
     """Replaces single columns."""
     assignments = ", ".join(f"{name} = ?" for name in columns)
-    values = [_spaced(clean(text)) for text in columns.values()]
+    values = [spaced(clean(text)) for text in columns.values()]
     db.execute(f"UPDATE {table} SET {assignments} WHERE rowid = ?", [*values, seq])
 
 
@@ -85,8 +85,9 @@ def expression(query: str) -> str:
     """
     chunks = clean(query).translate(_BLANKED).split()
     words = [chunk for chunk in chunks if any(character.isalnum() for character in chunk)]
-    return " ".join(f'"{_spaced(word).strip()}"*' for word in words[:_MOST_WORDS])
+    return " ".join(f'"{spaced(word).strip()}"*' for word in words[:_MOST_WORDS])
 
 
-def _spaced(text: str) -> str:
+def spaced(text: str) -> str:
+    """`text` with spaces around every Han and kana character, so that each is a word."""
     return _UNSPACED.sub(r" \1 ", text)

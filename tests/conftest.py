@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from lift_chat.lift.passages import sentences
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.models.catalog import EMBEDDED
 from lift_chat.models.device import Device, pick_device
 from lift_chat.models.loading import LoadedModel, load_model
 from lift_chat.service import LiftChat
 from lift_chat.settings import Settings
+from storage.records import StudyItem
 
 CPU = Device("cpu", "test cpu", torch.float32)
 
@@ -33,6 +36,33 @@ TALE = (
     "letters to keep the light. The ship Gannet saw it from four leagues away and turned. Her "
     "captain, Ilse Tarn, sent a cask of honey every winter after that. "
 )
+
+
+ASKED = (
+    ("Who was the keeper that lit the lamp?", "Sable Quist"),
+    ("How many steps led to the lamp?", "two hundred and eleven"),
+    ("What froze on the ninth of Marrow?", "the oil"),
+    ("What did she burn for the light?", "her own letters"),
+    ("Which vessel saw the light?", "The ship Gannet"),
+    ("From how far was it seen?", "four leagues"),
+    ("Who commanded the Gannet?", "Ilse Tarn"),
+    ("What came every winter after that?", "a cask of honey"),
+)
+"""Two questions about each sentence of the tale; the answers are its own words."""
+
+
+def facts(text: str = TALE) -> list[StudyItem]:
+    """The study items of `ASKED`, wherever the tale stands in `text`; each of one sentence."""
+    items = []
+    for question, answer in ASKED:
+        (place,) = [s for s in sentences(text) if answer in s.of(text)]
+        items.append(StudyItem(question, answer, place.start, place.end))
+    return items
+
+
+def taken(count: int) -> dict[str, Any]:
+    """What a run notes of its study when all items were kept with the document already."""
+    return {"asked": 0, "written": 0, "kept": count, "dropped": {}}
 
 
 @contextmanager
@@ -112,6 +142,19 @@ QUICK = LiftConfig(
     learning_rate=5e-3,
 )
 """A recipe that the tiny model is through with in a second."""
+
+STUDIED = QUICK.with_changes(
+    study="passages",
+    passage_tokens=40,
+    segment_epochs=1,
+    epochs=3,
+    distill=True,
+    exam_questions=2,
+    exams=3,
+    checkpoint_seconds=0.0,
+)
+"""Both stages, questions and exams; every sentence of the tale is a passage. The tiny model writes
+no question that passes, so they are given (`facts`)."""
 
 
 @pytest.fixture

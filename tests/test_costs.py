@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from lift_chat.adapters import kinds
 from lift_chat.costs import Costs, Probe, estimate, fit, measure
+from lift_chat.lift.presets import PRESETS
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.train import Fit
 from lift_chat.models.device import Device
@@ -21,6 +24,39 @@ def test_tokens_and_steps_are_those_of_the_run(tiny: LoadedModel) -> None:
     windows = -(-result.document_tokens // 64)
     assert result.trained_tokens == windows * 64 * 4
     assert result.steps == -(-windows // 2) * 4
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_can_be_estimated_before_anything_is_written(
+    tiny: LoadedModel, name: str
+) -> None:
+    config = LiftConfig.preset(name)
+    result = estimate(tiny, TALE * 20, config, SPEED)
+    assert result.seconds > 0 and result.steps > 0 and result.memory_bytes > 0
+    assert result.trained_tokens >= config.epochs * result.document_tokens * 0.9
+    memory = config.with_changes(adapter="gated-memory")
+    assert 0 < estimate(tiny, TALE * 20, memory, SPEED).adapter_bytes != result.adapter_bytes
+
+
+def test_study_and_exam_take_their_time(tiny: LoadedModel) -> None:
+    text = TALE * 20
+    study = CONFIG.with_changes(study="passages", exam_questions=0)
+    plain, asked, examined = (
+        estimate(tiny, text, config, SPEED)
+        for config in (CONFIG, study, study.with_changes(exam_questions=32))
+    )
+    assert plain.seconds < asked.seconds < examined.seconds
+    assert plain.trained_tokens < asked.trained_tokens == examined.trained_tokens
+
+
+def test_the_estimated_size_is_that_of_the_file(tiny: LoadedModel, tmp_path: Path) -> None:
+    for config in (CONFIG, CONFIG.with_changes(adapter="gated-memory", skip_layers=0)):
+        folder = tmp_path / config.adapter
+        folder.mkdir()
+        kinds.save(kinds.attach(tiny.twin(), config), folder, tiny.identity)
+        size = (folder / "adapter_model.safetensors").stat().st_size
+        expected = estimate(tiny, TALE, config, SPEED).adapter_bytes
+        assert expected <= size < expected + 8000
 
 
 def test_time_grows_in_proportion_to_the_epochs(tiny: LoadedModel) -> None:
@@ -75,6 +111,9 @@ def test_a_warm_up_is_done_once_and_a_run_corrects_it(tiny: LoadedModel) -> None
     costs = Costs(lambda: tiny, no_turn)
     first = costs.probe(CONFIG)
     assert costs.probe(CONFIG.with_changes(epochs=9)) is first
+    memory = CONFIG.with_changes(adapter="gated-memory")
+    linear = memory.with_changes(gate="linear")
+    assert costs.probe(memory) is not costs.probe(linear) is not first
     costs.learn(CONFIG, 0.5)
     learned = costs.probe(CONFIG)
     assert learned.seconds_per_token == 0.5 and learned.saved_bytes == first.saved_bytes

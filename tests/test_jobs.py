@@ -19,9 +19,10 @@ from lift_chat.handle import JobHandle
 from lift_chat.lift import lesson as lesson_module
 from lift_chat.lift import train
 from lift_chat.settings import Settings
-from tests.conftest import QUICK
+from storage.records import LOCAL
+from tests.conftest import QUICK, STUDIED, facts
 
-LONG = QUICK.with_changes(epochs=400)
+LONG = QUICK.with_changes(epochs=150)
 
 
 class Gate:
@@ -64,7 +65,27 @@ def test_stop_and_keep_publishes_what_was_learned(
         adapter = handle.wait(60)
         assert adapter.metrics["steps"] == 6 < adapter.metrics["planned_steps"]
         assert adapter.metrics["loss_after"] < adapter.metrics["loss_before"]
+        assert adapter.metrics["memory_map"] and adapter.metrics["forgetting"]["loss_after"] > 0
         assert "".join(app.reply(adapter.id, "Who?"))
+
+
+def test_what_is_kept_of_a_stopped_job_has_sat_its_exam(
+    settings: Settings, tale: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(monkeypatch, 5)
+    with LiftChat.open(settings=settings) as app:
+        document = app.add_document(tale)
+        items = facts(app.library.document_text(document.id, LOCAL))
+        app.library.set_study_items(document.id, LOCAL, items)
+        handle = app.absorb(document.id, STUDIED.with_changes(epochs=400))
+        assert gate.reached.wait(60)
+        app.stop_job(handle.id, keep=True)
+        gate.opened.set()
+        adapter = handle.wait(60)
+    assert adapter.metrics["steps"] == 6 < adapter.metrics["planned_steps"]
+    exam = adapter.metrics["exam"]
+    assert [point["step"] for point in exam["history"]] == [0, 6]
+    assert exam["history"][-1]["closed"] == exam["adapter"]["closed"]
 
 
 def test_discard_leaves_nothing(
@@ -105,7 +126,7 @@ def test_closing_the_app_loses_nothing_and_the_next_start_goes_on(
     resumed = record_resumes(monkeypatch)
     with LiftChat.open(settings=settings) as app:
         handle = JobHandle(job_id, app, "local")
-        adapter = handle.wait(120)
+        adapter = handle.wait(300)
         assert adapter.metrics["steps"] == adapter.metrics["planned_steps"] >= total
     assert resumed == [6]
 

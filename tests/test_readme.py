@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lift_chat.lift.recipe import PRESETS
+from lift_chat.lift.presets import PRESETS
 from lift_chat.settings import Settings
 from tests.conftest import QUICK
 from tests.test_kill import served

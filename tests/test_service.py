@@ -20,11 +20,14 @@ from lift_chat.errors import (
     QueueFull,
     UnreadableDocument,
 )
-from lift_chat.lift.lesson import tokenize
+from lift_chat.lift.study import teacher
+from lift_chat.lift.tokens import tokenize
 from lift_chat.models.context import ChatSettings
+from lift_chat.models.loading import load_model
 from lift_chat.settings import Settings
-from storage.records import Adapter
-from tests.conftest import QUICK, TALE, load, make_model
+from storage.records import LOCAL, Adapter, Document, StudyItem
+from tests.conftest import ASKED, QUICK, STUDIED, TALE, facts, make_model, taken
+from tests.lift.test_preparation import Scribe
 
 SHORT = ChatSettings(max_new_tokens=12)
 
@@ -136,7 +139,8 @@ def test_the_base_of_a_comparison_is_bit_equal_to_a_never_adapted_model(
     app: LiftChat, adapter: Adapter, tiny_folder: Path
 ) -> None:
     list(app.reply(adapter.id, "Who?", SHORT))
-    never = load(tiny_folder)
+    cache = tiny_folder.parent
+    never = load_model(str(tiny_folder), app.device, cache=cache, revision=None, four_bit=False)
     ids = tokenize(never, TALE)[:, :60]
     with torch.no_grad():
         assert torch.equal(app.engine.base.model(ids).logits, never.model(ids).logits)
@@ -233,6 +237,9 @@ VERBS: dict[str, Callable[[LiftChat, dict[str, str], str], object]] = {
     "document": lambda app, ids, who: app.document(ids["document"], owner=who),
     "outline": lambda app, ids, who: app.outline(ids["document"], owner=who),
     "pages": lambda app, ids, who: app.pages(ids["document"], owner=who),
+    "study_items": lambda app, ids, who: app.study_items(ids["document"], owner=who),
+    "set_study_items": lambda app, ids, who: app.set_study_items(ids["document"], [], owner=who),
+    "study_cards": lambda app, ids, who: app.study_cards(ids["document"], owner=who),
     "delete_document": lambda app, ids, who: app.delete_document(ids["document"], owner=who),
     "estimate": lambda app, ids, who: app.estimate(ids["document"], QUICK, owner=who),
     "absorb": lambda app, ids, who: app.absorb(ids["document"], QUICK, owner=who),
@@ -245,6 +252,8 @@ VERBS: dict[str, Callable[[LiftChat, dict[str, str], str], object]] = {
     "reply": lambda app, ids, who: list(app.reply(ids["adapter"], "?", owner=who)),
     "window": lambda app, ids, who: app.window(ids["adapter"], "?", owner=who),
     "compare": lambda app, ids, who: list(app.compare(ids["adapter"], "?", owner=who)),
+    "citations": lambda app, ids, who: app.citations(ids["adapter"], "Yes.", owner=who),
+    "tint": lambda app, ids, who: app.tint(ids["adapter"], "?", "Yes.", owner=who),
     "conversations": lambda app, ids, who: app.conversations(ids["adapter"], owner=who),
     "start_conversation": lambda app, ids, who: app.start_conversation(ids["adapter"], owner=who),
     "messages": lambda app, ids, who: app.messages(ids["talk"], owner=who),
@@ -286,6 +295,107 @@ def test_messages_may_be_a_whole_conversation(app: LiftChat, adapter: Adapter) -
     assert "".join(app.reply(adapter.id, history, SHORT))
     with pytest.raises(InvalidConfig):
         list(app.reply(adapter.id, history[:2], SHORT))
+
+
+def studied(app: LiftChat, tale: Path) -> Document:
+    """The tale with questions of a model's, as an earlier run leaves them."""
+    document = app.add_document(tale)
+    items = facts(app.library.document_text(document.id, LOCAL))
+    app.library.set_study_items(document.id, LOCAL, items)
+    return document
+
+
+def test_questions_kept_with_a_document_are_studied_and_examined(app: LiftChat, tale: Path) -> None:
+    document = studied(app, tale)
+    kept = app.study_items(document.id)
+    handle = app.absorb(document.id, STUDIED)
+    adapter = handle.wait(120)
+    assert adapter.metrics["study"] == taken(8) and app.study_items(document.id) == kept
+    exam = adapter.metrics["exam"]
+    assert exam["questions"] == 2 and exam["control"] is None
+    answers = {answer["question"]: answer["gold"] for answer in exam["answers"]}
+    assert answers.items() <= {item.question: item.answer for item in kept}.items()
+
+
+def test_exam_points_and_pinned_answers_reach_the_library(app: LiftChat, tale: Path) -> None:
+    handle = app.absorb(studied(app, tale).id, STUDIED)
+    exam = handle.wait(120).metrics["exam"]
+    status = handle.status()
+    points = [(point.step, point.exam) for point in status.metrics if point.exam is not None]
+    assert points == [(point["step"], point["closed"]) for point in exam["history"]]
+    assert len(points) == 4
+    assert [entry["question"] for entry in status.job.pinned] == [
+        answer["question"] for answer in exam["answers"]
+    ]
+    for entry in status.job.pinned:
+        assert [answer["step"] for answer in entry["answers"]] == [step for step, _ in points]
+
+
+def test_the_adapter_of_another_document_sits_the_exam_as_a_control(
+    app: LiftChat, tale: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "another.txt"
+    other.write_text("The Salt Road\n\n" + "Carts went north before the rain. " * 20)
+    app.absorb(app.add_document(other).id, QUICK, name="Salt").wait(60)
+    document = studied(app, tale)
+    first = app.absorb(document.id, STUDIED).wait(120)
+    assert first.metrics["exam"]["control"]["name"] == "Salt"
+    again = app.absorb(document.id, STUDIED.with_changes(seed=1)).wait(120)
+    assert again.metrics["exam"]["control"]["name"] == "Salt"
+
+
+def test_what_a_person_wrote_is_studied_and_never_examined(app: LiftChat, tale: Path) -> None:
+    document = app.add_document(tale)
+    app.set_study_items(document.id, facts(app.library.document_text(document.id, LOCAL)))
+    assert {item.origin for item in app.study_items(document.id)} == {"person"}
+    adapter = app.absorb(document.id, STUDIED).wait(120)
+    assert adapter.metrics["study"] == taken(8) and "exam" not in adapter.metrics
+    assert adapter.metrics["trained_tokens"] > trained_on_text_alone(app, document)
+
+
+def trained_on_text_alone(app: LiftChat, document: Document) -> int:
+    return app.estimate(document.id, STUDIED.with_changes(study="none")).trained_tokens
+
+
+def test_questions_that_a_job_wrote_are_kept_and_the_next_job_studies_them(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """About the chapter that it absorbed, at their places in the whole document."""
+    path = tmp_path / "book.md"
+    path.write_text(f"# The road\n\nCarts went north before it rained.\n\n# The lamp\n\n{TALE}\n")
+    scribe = Scribe()
+    monkeypatch.setattr(LiftChat, "_writer", lambda self: scribe)
+    monkeypatch.setattr(teacher, "AGREEMENT", 0.0)
+    with LiftChat.open(settings=settings) as app:
+        document = app.add_document(path)
+        text = app.library.document_text(document.id, LOCAL)
+        road = StudyItem("Which way did the carts go?", "north", 12, text.index("rained"))
+        app.set_study_items(document.id, [road])
+        lamp = [chapter.title for chapter in app.outline(document.id)].index("The lamp")
+        config = STUDIED.with_changes(writer="endpoint", chapters=(lamp,))
+        first = app.absorb(document.id, config).wait(120)
+        kept = app.study_items(document.id)
+        assert first.metrics["study"]["kept"] == 8 and scribe.asked > 0
+        assert [item.answer for item in kept] == ["north", *(answer for _, answer in ASKED)]
+        assert all(item.answer in text[item.start : item.end] for item in kept)
+        asked = scribe.asked
+        second = app.absorb(document.id, config.with_changes(seed=1)).wait(120)
+        assert second.metrics["study"] == taken(8) and scribe.asked == asked
+        assert app.study_items(document.id) == kept
+        whole = app.absorb(document.id, config.with_changes(chapters=())).wait(120)
+        assert whole.metrics["study"] == taken(9)
+
+
+def test_a_gated_memory_is_absorbed_and_answers(app: LiftChat, tale: Path) -> None:
+    config = QUICK.with_changes(adapter="gated-memory", learning_rate=2e-2, epochs=8)
+    adapter = app.absorb(app.add_document(tale).id, config).wait(120)
+    assert adapter.kind == "gated-memory"
+    assert adapter.metrics["loss_after"] < adapter.metrics["loss_before"] - 0.1
+    compared = list(app.compare(adapter.id, "Who lit the lamp?", SHORT))[-1]
+    assert compared.adapted != compared.base
+    assert "".join(app.reply(adapter.id, "Who lit the lamp?", SHORT)) == compared.adapted
+    none = ChatSettings(max_new_tokens=12, strength=0.0)
+    assert "".join(app.reply(adapter.id, "Who lit the lamp?", none)) == compared.base
 
 
 def test_health_says_what_runs_where(app: LiftChat) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from ui import cards, form, job_panel, present
+from ui import cards, form, job_panel, present, study_box
 from ui.errors import page
 from ui.intake import read_in
 from ui.owner import owner_of
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from ui.shell import Shell
 
 DEFAULT_PRESET = "read"
+STUDY = "absorb-study"
+"""Name of this tab's study box."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class AbsorbTab:
     chapters: gr.CheckboxGroup
     page: gr.Number
     text: gr.HTML
+    study: study_box.StudyBox
     preset: gr.Radio
     changes: gr.State
     controls: dict[str, gr.components.Component]
@@ -63,6 +66,7 @@ def layout() -> AbsorbTab:
             with gr.Accordion("Look at the text"):
                 number = gr.Number(1, minimum=1, maximum=1, precision=0, label="Page")
                 text = gr.HTML(elem_id="page-text")
+            study = study_box.layout(STUDY)
         with gr.Column(scale=2, min_width=320):
             preset, changes, controls = _recipe()
             estimate = gr.HTML(elem_id="estimate")
@@ -80,8 +84,8 @@ def layout() -> AbsorbTab:
         )
     job_panel.layout_all_runs(job)
     return AbsorbTab(
-        job, intake, drop, reading, facts, chapter_box, chapters, number, text, preset, changes,
-        controls, estimate, absorb, other,
+        job, intake, drop, reading, facts, chapter_box, chapters, number, text, study,
+        preset, changes, controls, estimate, absorb, other,
     )  # fmt: skip
 
 
@@ -225,4 +229,6 @@ def wire(service: LiftChat, tab: AbsorbTab, shared: Shell, chat_adapter: gr.Drop
         handlers.absorb, recipe, [shared.job_id, shared.document_id], api_visibility="private"
     ).success(None, js="() => window.scrollTo({top: 0, behavior: 'smooth'})")
     tab.other.click(lambda: "", None, shared.document_id, **QUIET)
+    study_box.wire(service, tab.study, STUDY)
+    study_box.follow(service, tab.study, shared.document_id)
     job_panel.wire(service, tab.job, shared, chat_adapter)

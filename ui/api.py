@@ -6,23 +6,24 @@ Long work is only queued here. Knows no component of the page.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 import gradio as gr
 
-from lift_chat import ChatSettings
 from lift_chat.lift.recipe import LiftConfig
+from ui.chat_api import GENERATING, ChatApi
 from ui.errors import endpoint
 from ui.owner import owner_of
 from ui.payloads import (
     adapter_json,
     changes_of,
     document_json,
+    exam_json,
+    items_json,
+    items_of,
     job_json,
-    messages_of,
     name_of,
     uploaded,
 )
@@ -31,11 +32,8 @@ if TYPE_CHECKING:
     from lift_chat.service import LiftChat
 
 
-class Api:
+class Api(ChatApi):
     """One method per endpoint; its docstring is what the API page shows."""
-
-    def __init__(self, service: LiftChat) -> None:
-        self.service = service
 
     @endpoint
     def absorb(
@@ -113,6 +111,28 @@ class Api:
         return {"freed_bytes": freed}
 
     @endpoint
+    def study_items(
+        self, document_id: str, request: gr.Request | None = None
+    ) -> list[dict[str, Any]]:
+        """A document's study questions: {"question", "answer", "kind", "evidence", "origin",
+        "start", "end", "page"}; start and end are characters of the text."""
+        owner = owner_of(request)
+        items = self.service.study_items(document_id, owner=owner)
+        return items_json(items, self.service.pages(document_id, owner=owner))
+
+    @endpoint
+    def update_study_items(
+        self, document_id: str, items: list[dict[str, Any]], request: gr.Request | None = None
+    ) -> dict[str, Any]:
+        """Replaces all study questions. Each needs `question` and `answer`, and may have what
+        `study_items` gives; its place is `start` and `end`, else its `page`. New and changed ones
+        are a person's."""
+        owner = owner_of(request)
+        checked = items_of(items, self.service.pages(document_id, owner=owner))
+        self.service.set_study_items(document_id, checked, owner=owner)
+        return {"count": len(checked)}
+
+    @endpoint
     def list_adapters(
         self, query: str = "", request: gr.Request | None = None
     ) -> list[dict[str, Any]]:
@@ -124,6 +144,12 @@ class Api:
     def get_adapter(self, adapter_id: str, request: gr.Request | None = None) -> dict[str, Any]:
         """One adapter, with its recipe and numbers."""
         return adapter_json(self.service.adapter(adapter_id, owner=owner_of(request)))
+
+    @endpoint
+    def exam(self, adapter_id: str, request: gr.Request | None = None) -> dict[str, Any]:
+        """What an adapter's exam found: {"exam", "absorption", "forgetting", "memory_map",
+        "pinned", "study"}, each null where it was not measured."""
+        return exam_json(self.service.adapter(adapter_id, owner=owner_of(request)))
 
     @endpoint
     def update_adapter(
@@ -141,55 +167,17 @@ class Api:
         return {"freed_bytes": freed}
 
     @endpoint
-    def chat(
-        self,
-        adapter_id: str,
-        messages: str | list[dict[str, Any]],
-        settings: dict[str, Any] | None = None,
-        request: gr.Request | None = None,
-    ) -> Iterator[str]:
-        """Streams the growing answer. `messages` is a question, or a list of
-        {"role": "user" | "assistant", "content": text} that ends with one."""
-        pieces = self.service.reply(
-            adapter_id,
-            messages_of(messages),
-            ChatSettings.from_dict(settings or {}),
-            owner=owner_of(request),
-        )
-        answer = ""
-        with closing(pieces):
-            for piece in pieces:
-                answer += piece
-                yield answer
-
-    @endpoint
-    def compare(
-        self,
-        adapter_id: str,
-        message: str,
-        settings: dict[str, Any] | None = None,
-        request: gr.Request | None = None,
-    ) -> Iterator[dict[str, Any]]:
-        """Streams the growing answers of the adapter and of the base, in the same window, on the
-        same seed: {"adapted", "base", "window"}."""
-        options = ChatSettings.from_dict(settings or {})
-        growing = self.service.compare(adapter_id, message, options, owner=owner_of(request))
-        with closing(cast("Generator[Any]", growing)):
-            for texts in growing:
-                yield asdict(texts)
-
-    @endpoint
     def health(self) -> dict[str, Any]:
         """Version, device, base model, free disk."""
         return self.service.health()
 
 
-GENERATING = ("chat", "compare")
 READING = ("absorb", "estimate")
 ENDPOINTS = (
     *READING, "job_status", "list_jobs", "stop_job", "resume_job", "list_documents",
-    "delete_document", "list_adapters", "get_adapter", "update_adapter", "delete_adapter",
-    *GENERATING, "health",
+    "delete_document", "study_items", "update_study_items", "list_adapters", "get_adapter",
+    "exam", "update_adapter", "delete_adapter",
+    *GENERATING, "citations", "health",
 )  # fmt: skip
 """The public names. Adding one is a decision; taking one away breaks programs."""
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from lift_chat.learned import Learned, percent
 from storage.records import Adapter, Document, Job, Metric, Page
-from ui import present
+from ui import memory_map, present
 from ui.words import NOTHING_FOUND
 
 if TYPE_CHECKING:
@@ -29,11 +30,11 @@ element.addEventListener('click', (event) => {
 """
 
 
-def _card(*, kind: str, item_id: str, head: str, line: str, foot: str) -> str:
+def _card(*, kind: str, item_id: str, head: str, line: str, foot: str, drawing: str = "") -> str:
     return (
         f'<li><button class="lc-card" type="button" data-kind="{kind}" '
         f'data-id="{escape(item_id)}"><span class="lc-card-title">{escape(head)}</span>'
-        f'<span class="lc-card-line">{escape(line)}</span>'
+        f'<span class="lc-card-line">{escape(line)}</span>{drawing}'
         f'<span class="lc-card-foot">{foot}</span></button></li>'
     )
 
@@ -44,14 +45,34 @@ def chip(text: str, tone: str = "") -> str:
 
 def adapter_card(adapter: Adapter, trouble: str = "") -> str:
     """`trouble` says in a sentence why the adapter does not fit the loaded model, if so."""
-    foot = chip(present.gain(adapter) or adapter.kind, "good")
+    learned = Learned.of(adapter.metrics)
+    foot = learned_chips(learned) or chip(present.gain(adapter) or adapter.kind, "good")
     if adapter.state == "missing":
         foot = chip("files missing", "bad")
     elif trouble:
         foot = chip("other base model", "warn")
     foot += "".join(chip(tag) for tag in adapter.tags)
-    line = present.adapter_line(adapter)
-    return _card(kind="adapter", item_id=adapter.id, head=adapter.name, line=line, foot=foot)
+    return _card(
+        kind="adapter",
+        item_id=adapter.id,
+        head=adapter.name,
+        line=present.adapter_line(adapter),
+        foot=foot,
+        drawing=memory_map.strip(learned.memory_map),
+    )
+
+
+def learned_chips(learned: Learned) -> str:
+    """Exam, absorption and forgetting, as far as they were measured."""
+    shown, exam = "", learned.exam
+    if exam and exam.base.closed is not None and exam.adapter.closed is not None:
+        tone = "good" if exam.adapter.closed > exam.base.closed else "warn"
+        shown += chip(f"exam {exam.base.closed:.0f} → {percent(exam.adapter.closed)}", tone)
+    if learned.absorption is not None:
+        shown += chip(f"{max(0.0, learned.absorption) * 100:.0f} % absorbed")
+    if learned.forgetting and learned.forgetting.warning:
+        shown += chip("forgot other things", "warn")
+    return shown
 
 
 def document_card(document: Document) -> str:

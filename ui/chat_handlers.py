@@ -15,7 +15,7 @@ import gradio as gr
 
 from lift_chat.errors import InvalidConfig, NotFound
 from storage.records import Message
-from ui import present
+from ui import present, sources
 from ui.cards import notice
 from ui.chat_choices import (
     NEW_CONVERSATION,
@@ -191,7 +191,9 @@ class ChatHandlers:
     def _history(self, conversation_id: str, owner: str) -> list[dict[str, Any]]:
         if not conversation_id:
             return []
-        return present.bubbles(self.service.messages(conversation_id, owner=owner))
+        messages = self.service.messages(conversation_id, owner=owner)
+        bubbles = present.bubbles(messages)
+        return [sources.followed(b, m.facts) for b, m in zip(bubbles, messages, strict=True)]
 
     def _question(
         self, conversation_id: str, index: int | Sequence[int], owner: str

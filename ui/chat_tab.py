@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from ui import compare, settings_box
+from ui import compare, settings_box, tint_panel
 from ui.cards import notice
 from ui.chat_choices import NEW_CONVERSATION
 from ui.chat_handlers import ChatHandlers
@@ -34,6 +34,7 @@ class ChatTab:
     trouble: gr.HTML
     talk: gr.Column
     chatbot: gr.Chatbot
+    tint: tint_panel.TintPanel
     box: gr.Textbox
     compare: compare.ComparePanel
 
@@ -57,7 +58,7 @@ def layout() -> ChatTab:
             with gr.Column(scale=3, min_width=320):
                 trouble = gr.HTML(visible=False, elem_id="chat-trouble")
                 with gr.Column(elem_id="talk") as talk:
-                    chatbot, box = _talk()
+                    chatbot, tint, box = _talk()
                 panel = compare.layout()
             with gr.Column(scale=1, min_width=260):
                 with gr.Column(elem_id="history") as history:
@@ -73,11 +74,11 @@ def layout() -> ChatTab:
                 settings = settings_box.layout()
     return ChatTab(
         nothing, room, adapter, mode, history, conversation, new, forget, settings, trouble, talk,
-        chatbot, box, panel,
+        chatbot, tint, box, panel,
     )  # fmt: skip
 
 
-def _talk() -> tuple[gr.Chatbot, gr.Textbox]:
+def _talk() -> tuple[gr.Chatbot, tint_panel.TintPanel, gr.Textbox]:
     chatbot = gr.Chatbot(
         label="Conversation",
         show_label=False,
@@ -91,6 +92,7 @@ def _talk() -> tuple[gr.Chatbot, gr.Textbox]:
         feedback_options=None,
         elem_id="chatbot",
     )
+    tint = tint_panel.layout()
     box = gr.Textbox(
         value="",
         label="Your question",
@@ -99,7 +101,7 @@ def _talk() -> tuple[gr.Chatbot, gr.Textbox]:
         max_lines=6,
         elem_id="question",
     )
-    return chatbot, box
+    return chatbot, tint, box
 
 
 def choose_mode(mode: str) -> tuple[Any, ...]:
@@ -137,4 +139,6 @@ def wire(service: LiftChat, tab: ChatTab) -> ChatHandlers:
         ).then(handlers.settle, here, [tab.chatbot, tab.conversation, tab.box], **QUIET)
     tab.chatbot.undo(handlers.undo, [tab.conversation], [tab.chatbot, tab.box], **QUIET)
     tab.box.stop(handlers.stop, tab.conversation, None, queue=False, **QUIET)
+    over = [tab.adapter.change, tab.conversation.change, tab.chatbot.undo]
+    tint_panel.wire(service, tab.tint, here, [*over, *(event for event, _, _ in turns)])
     return handlers

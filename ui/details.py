@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from ui import cards, present, shell
+from lift_chat.learned import Learned
+from ui import cards, present, report, shell, study_box
 from ui.chat_choices import adapter_choices, trouble_of
 from ui.errors import page
 from ui.owner import owner_of
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from ui.shell import Shell
 
 NOTHING = ("", "")
+STUDY = "details-study"
+"""Name of this panel's study box."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Details:
     picked: gr.State
     panel: gr.Column
     body: gr.HTML
+    report: gr.HTML
     chat: gr.Button
     absorb: gr.Button
     edit: gr.Accordion
@@ -43,13 +47,16 @@ class Details:
     warning: gr.HTML
     really: gr.Button
     keep: gr.Button
+    source: gr.State
+    study: study_box.StudyBox
 
     @property
     def view(self) -> list[Any]:
         """The outputs of `DetailsHandlers.show`, in its order."""
         return [
             self.picked, self.panel, self.body, self.chat, self.absorb, self.edit,
-            self.name, self.tags, self.note, self.confirm, self.warning,
+            self.name, self.tags, self.note, self.confirm, self.warning, self.source,
+            self.report,
         ]  # fmt: skip
 
 
@@ -66,14 +73,16 @@ def layout() -> Details:
             with gr.Row(elem_classes="lc-actions"):
                 really = gr.Button("Delete for good", variant="stop", elem_id="delete-really")
                 keep = gr.Button("Keep it")
+        learned = gr.HTML(elem_id="details-report")
         with gr.Accordion("Name, tags and note", open=False) as edit:
             name = gr.Textbox(value="", label="Name", max_lines=1)
             tags = gr.Textbox(value="", label="Tags", info="Separated by commas", max_lines=1)
             note = gr.Textbox(value="", label="Note", lines=3)
             save = gr.Button("Save", elem_id="details-save")
+        study = study_box.layout(STUDY)
     return Details(
-        picked, panel, body, chat, absorb, edit, name, tags, note, save, delete, confirm,
-        warning, really, keep,
+        picked, panel, body, learned, chat, absorb, edit, name, tags, note, save, delete, confirm,
+        warning, really, keep, gr.State(""), study,
     )  # fmt: skip
 
 
@@ -99,7 +108,7 @@ class DetailsHandlers:
         if kind == "document":
             return self._document(item_id, owner)
         hidden = gr.update(visible=False)
-        return NOTHING, hidden, "", *(gr.skip(),) * 6, hidden, ""
+        return NOTHING, hidden, "", *(gr.skip(),) * 6, hidden, "", "", ""
 
     def _adapter(self, adapter_id: str, owner: str) -> tuple[Any, ...]:
         adapter = self.service.adapter(adapter_id, owner=owner)
@@ -112,13 +121,15 @@ class DetailsHandlers:
             gr.update(visible=True),
             body,
             gr.update(visible=True),
-            gr.update(visible=False),
+            gr.update(visible=bool(source), value="Absorb again", variant="secondary"),
             gr.update(visible=True, open=False),
             adapter.name,
             ", ".join(adapter.tags),
             adapter.note,
             gr.update(visible=False),
             cards.notice([warning], "bad"),
+            source[0].id if source else "",
+            report.learned(Learned.of(adapter.metrics)),
         )
 
     def _document(self, document_id: str, owner: str) -> tuple[Any, ...]:
@@ -131,11 +142,13 @@ class DetailsHandlers:
             gr.update(visible=True),
             cards.document_details(document),
             gr.update(visible=False),
-            gr.update(visible=True),
+            gr.update(visible=True, value="Absorb", variant="primary"),
             gr.update(visible=False),
             *("", "", ""),
             gr.update(visible=False),
             cards.notice([warning], "bad"),
+            document.id,
+            "",
         )
 
     @page
@@ -169,8 +182,8 @@ class DetailsHandlers:
         return gr.Dropdown(choices=choices, value=picked[1]), gr.Tabs(selected=shell.CHAT)
 
     @page
-    def absorb(self, picked: tuple[str, str]) -> tuple[Any, ...]:
-        return picked[1], gr.Tabs(selected=shell.ABSORB)
+    def absorb(self, document_id: str) -> tuple[Any, ...]:
+        return document_id, gr.Tabs(selected=shell.ABSORB)
 
 
 def wire_pick(service: LiftChat, source: gr.HTML, panel: Details, shared: Shell) -> None:
@@ -202,4 +215,6 @@ def wire(
         show, asked, view, **QUIET
     )
     panel.chat.click(handlers.chat, panel.picked, [chat_adapter, shared.tabs], **QUIET)
-    panel.absorb.click(handlers.absorb, panel.picked, [shared.document_id, shared.tabs], **QUIET)
+    panel.absorb.click(handlers.absorb, panel.source, [shared.document_id, shared.tabs], **QUIET)
+    study_box.wire(service, panel.study, STUDY)
+    study_box.follow(service, panel.study, panel.source)

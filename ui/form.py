@@ -1,6 +1,7 @@
 """The advanced settings: controls made from a config's fields, and the config made from them.
 
-A new field of `LiftConfig` appears here by itself, with its docstring as its help. Only what the
+A new field of `LiftConfig` appears here by itself, with its docstring as its help; `GROUPS` only
+says under which heading. Only what the
 person changed is kept, as a plain dict beside the preset's name, so that no handler needs one
 input per control. Knows nothing of what the settings mean.
 """
@@ -27,18 +28,46 @@ from ui.words import TICK_A_CHAPTER
 CHOSEN_ELSEWHERE = ("based_on", "chapters")
 """Fields that have their own place on the page."""
 
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Adapter": ("adapter", "rank", "alpha", "targets"),
+    "Gated Memory": (
+        "memory_width", "gate", "gate_width", "skip_layers", "gate_penalty", "fit_passes",
+    ),
+    "Text": ("segments", "segment_tokens", "stride_tokens", "context_tokens", "segment_epochs"),
+    "Questions": (
+        "study", "questions", "passage_tokens", "mixed_kinds", "open_share", "distill", "writer",
+    ),
+    "Exam": ("exam_questions", "exams", "patience"),
+    "Optimizer": (
+        "epochs", "learning_rate", "schedule", "warmup_steps", "batch_segments",
+        "one_step_per_epoch", "seed", "checkpoint_seconds",
+    ),
+}  # fmt: skip
+"""Fields by heading; those of no group come last, under `OTHER`."""
+
+OTHER = "Other"
+NOTES = {
+    "Gated Memory": "Only used when the adapter is gated-memory; rank, alpha and targets are not.",
+}
+
 
 @dataclass(frozen=True)
 class Setting:
-    """One field as a control. `choices` is empty for a free number."""
+    """One field as a control. `choices` is empty for a number and for a yes or no."""
 
     name: str
     label: str
     help: str
-    whole: bool
+    kind: type
     choices: tuple[Any, ...]
 
+    @property
+    def whole(self) -> bool:
+        return self.kind is int
+
     def control(self, value: Any) -> gr.components.Component:
+        if self.kind is bool:
+            return gr.Checkbox(value=value, label=self.label, info=self.help, min_width=150)
         if self.choices:
             return gr.Dropdown(
                 list(self.choices), value=value, label=self.label, info=self.help, min_width=150
@@ -68,7 +97,7 @@ def settings(config: type = LiftConfig) -> tuple[Setting, ...]:
                 name=field.name,
                 label=field.name.replace("_", " ").capitalize(),
                 help=helps.get(field.name, ""),
-                whole=hint is int,
+                kind=hint if isinstance(hint, type) else str,
                 choices=RANKS if field.name == "rank" else choices,
             )
         )
@@ -90,11 +119,32 @@ def field_docstrings(config: type) -> dict[str, str]:
     return helps
 
 
+def grouped(found: Sequence[Setting]) -> dict[str, list[Setting]]:
+    """The settings under their headings, each in exactly one; headings without any are left out."""
+    heading = {name: group for group, names in GROUPS.items() for name in names}
+    groups: dict[str, list[Setting]] = {group: [] for group in (*GROUPS, OTHER)}
+    for setting in found:
+        groups[heading.get(setting.name, OTHER)].append(setting)
+    return {group: members for group, members in groups.items() if members}
+
+
 def layout(preset: str) -> dict[str, gr.components.Component]:
-    """The controls, by field name, filled from a preset."""
+    """The controls under their headings, filled from a preset; by field name, in the order of
+    `preset_values`."""
     values = preset_values(preset)
-    with gr.Row(elem_classes="lc-form"):
-        return {setting.name: setting.control(values[setting.name]) for setting in settings()}
+    controls: dict[str, gr.components.Component] = {}
+    for group, members in grouped(settings()).items():
+        note = f'<p class="lc-sub">{NOTES[group]}</p>' if group in NOTES else ""
+        gr.HTML(f'<h3 class="lc-shelf">{group}</h3>{note}')
+        with gr.Row(elem_classes="lc-form"):
+            for setting in members:
+                if setting.kind is not bool:
+                    controls[setting.name] = setting.control(values[setting.name])
+        # In a row beside others a checkbox is pressed to the width of its box.
+        for setting in members:
+            if setting.kind is bool:
+                controls[setting.name] = setting.control(values[setting.name])
+    return {setting.name: controls[setting.name] for setting in settings()}
 
 
 def preset_values(preset: str) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""A run on the page: bar, curve, stop, resume. Everything shown comes from the service's rows.
+"""A run on the page: bar, curves, pinned questions, stop, resume. All of it comes from the
+service's rows.
 
 Nothing here owns the run: closing the page changes nothing, and a page that is opened later shows
 the whole curve.
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import pandas as pd
 
-from ui import cards, present, shell
+from lift_chat.learned import pinned_of
+from ui import cards, curves, pinned, shell
 from ui.chat_choices import adapter_choices
 from ui.errors import page
 from ui.owner import owner_of
 from ui.quiet import QUIET
-from ui.words import DISCARD_JOB
+from ui.words import DISCARD_JOB, EXAM_CURVE
 
 if TYPE_CHECKING:
     from lift_chat.jobs import JobStatus
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from ui.shell import Shell
 
 NO_CURVE: dict[str, list[float]] = {"step": [], "loss": []}
+NO_EXAM: dict[str, list[float]] = {"step": [], "exam": []}
+PLOT: dict[str, Any] = {"x": "step", "x_title": "Step", "height": 220, "buttons": []}
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class JobPanel:
     panel: gr.Column
     progress: gr.HTML
     plot: gr.LinePlot
+    exam: gr.LinePlot
+    pinned: gr.HTML
     keep: gr.Button
     discard: gr.Button
     resume: gr.Button
@@ -46,25 +52,16 @@ class JobPanel:
     def view(self) -> list[Any]:
         """The outputs of `JobHandlers.show`, in its order."""
         return [
-            self.panel, self.progress, self.plot, self.keep, self.discard, self.resume,
-            self.chat, self.all_runs, self.seen,
+            self.panel, self.progress, self.plot, self.exam, self.pinned, self.keep,
+            self.discard, self.resume, self.chat, self.all_runs, self.seen,
         ]  # fmt: skip
 
 
 def layout() -> JobPanel:
     with gr.Column(visible=False, elem_id="run") as panel:
         progress = gr.HTML(elem_id="progress")
-        plot = gr.LinePlot(
-            pd.DataFrame(NO_CURVE),
-            x="step",
-            y="loss",
-            x_title="Step",
-            y_title="Loss",
-            label="Loss while absorbing (lower is better)",
-            height=220,
-            buttons=[],
-            elem_id="curve",
-        )
+        with gr.Row(elem_classes="lc-curves"):
+            plot, exam = _plots()
         with gr.Row(elem_classes="lc-actions"):
             chat = gr.Button("Chat", variant="primary", visible=False, elem_id="run-chat")
             resume = gr.Button("Resume", variant="primary", visible=False, elem_id="run-resume")
@@ -75,11 +72,36 @@ def layout() -> JobPanel:
             with gr.Row(elem_classes="lc-actions"):
                 really = gr.Button("Discard the run", variant="stop", elem_id="discard-really")
                 back = gr.Button("Go on")
+        pinned_box = gr.HTML(elem_id="pinned")
     seen = gr.State(())
     runs = gr.HTML(js_on_load=cards.CLICK, elem_id="all-runs", render=False)
     return JobPanel(
-        panel, progress, plot, keep, discard, resume, chat, confirm, really, back, seen, runs
+        panel, progress, plot, exam, pinned_box, keep, discard, resume, chat, confirm, really,
+        back, seen, runs,
+    )  # fmt: skip
+
+
+def _plots() -> tuple[gr.LinePlot, gr.LinePlot]:
+    plot = gr.LinePlot(
+        pd.DataFrame(NO_CURVE),
+        y="loss",
+        y_title="Loss",
+        label="Loss while absorbing (lower is better)",
+        elem_id="curve",
+        min_width=300,
+        **PLOT,
     )
+    exam = gr.LinePlot(
+        pd.DataFrame(NO_EXAM),
+        y="exam",
+        y_title="Percent",
+        label=EXAM_CURVE,
+        elem_id="exam-curve",
+        min_width=300,
+        visible=False,
+        **PLOT,
+    )
+    return plot, exam
 
 
 def layout_all_runs(panel: JobPanel) -> None:
@@ -99,7 +121,7 @@ class JobHandlers:
         owner = owner_of(request)
         runs = self.all_runs(owner)
         if not job_id:
-            return gr.update(visible=False), "", *(gr.skip(),) * 5, runs, ("", runs)
+            return gr.update(visible=False), "", *(gr.skip(),) * 7, runs, ("", runs)
         status = self.service.job(job_id, owner=owner)
         return *self._drawn(status), runs, (mark(status), runs)
 
@@ -114,7 +136,7 @@ class JobHandlers:
         news = mark(self.service.job(job_id, since=last, owner=owner), last) if job_id else ""
         busy = shell.timer(busy=any(not job.is_over for job in self.service.jobs(owner=owner)))
         if seen and tuple(seen) == (news, runs):
-            return *(gr.skip(),) * 9, busy
+            return *(gr.skip(),) * 11, busy
         *fresh, unchanged, now = self.show(job_id, request)
         if seen and seen[1] == runs:
             unchanged = gr.skip()  # redrawing the list would take the keyboard's focus from it
@@ -123,13 +145,21 @@ class JobHandlers:
     def _drawn(self, status: JobStatus) -> tuple[Any, ...]:
         job = status.job
         asked = job.request != ""
-        curve = present.curve(status.metrics)
-        span = [0, present.steps(status.metrics)]
+        curve, exams = curves.curve(status.metrics), curves.exams(status.metrics)
+        span = [0, curves.steps(status.metrics)]
+        best = max((row["exam"] for row in exams), default=0.0)
         live, broken = not job.is_over, job.state in ("failed", "interrupted")
         return (
             gr.update(visible=True),
             cards.progress(job, status.metrics, status.position),
             gr.update(value=pd.DataFrame(curve or NO_CURVE), visible=len(curve) > 1, x_lim=span),
+            gr.update(
+                value=pd.DataFrame(exams or NO_EXAM),
+                visible=len(exams) > 1,
+                x_lim=span,
+                y_lim=[0, ceiling(best)],
+            ),
+            pinned.box(pinned_of(job.pinned), over=job.is_over),
             gr.update(visible=job.state == "running", interactive=not asked),
             gr.update(visible=live or broken, interactive=not asked),
             gr.update(visible=broken),
@@ -170,6 +200,12 @@ class JobHandlers:
         chosen = min(jobs, key=lambda job: (job.state != "running", job.id), default=None)
         job_id = chosen.id if chosen else ""
         return job_id, *self.show(job_id, request)
+
+
+def ceiling(percent: float) -> int:
+    """Top of the exam's axis: the next multiple of twenty, so that little gains are seen and the
+    axis does not move with each of them."""
+    return min(100, 20 * (int(percent) // 20 + 1))
 
 
 def mark(status: JobStatus, last: int = 0) -> tuple[Any, ...]:

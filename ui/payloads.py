@@ -5,7 +5,7 @@ Everything here may come from a stranger, so each shape is checked before it is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,18 @@ from typing import Any
 from gradio.utils import get_upload_folder
 
 from lift_chat.errors import InvalidConfig
-from storage.records import Adapter, Document, Job, Message
+from lift_chat.study_list import page_of, span_of
+from storage.records import Adapter, Document, Job, Message, Page, StudyItem
 from ui.words import UPLOAD_FIRST
 
 Json = dict[str, Any]
+
+EXAM = ("exam", "absorption", "forgetting", "memory_map", "pinned", "study")
+"""What an adapter's metrics say of its exam and what goes with it; an older one lacks some."""
+
+ITEM = {"question": str, "answer": str, "kind": str, "evidence": str, "origin": str,
+        "start": int, "end": int, "page": int}  # fmt: skip
+"""The shape of a study item over the API."""
 
 
 def uploaded(file: Any) -> Path:
@@ -57,6 +65,42 @@ def changes_of(changes: Any) -> Json:
     if not fine or not all(isinstance(tag, str) for tag in changes.get("tags", [])):
         raise InvalidConfig("changes may hold name (text), tags (list of texts) and note (text).")
     return dict(changes)
+
+
+def items_of(items: Any, pages: Sequence[Page]) -> list[StudyItem]:
+    """Study items of a document with these pages; its place is start and end, else its page.
+
+    Raises `InvalidConfig` for another shape. What they say is checked by the service.
+    """
+    if not isinstance(items, list):
+        raise InvalidConfig("items must be a list of study items.")
+    return [_item(number, item, pages) for number, item in enumerate(items, 1)]
+
+
+def _item(number: int, item: Any, pages: Sequence[Page]) -> StudyItem:
+    fine = isinstance(item, Mapping) and all(
+        name in ITEM and type(value) is ITEM[name] for name, value in item.items()
+    )
+    if not fine or not {"question", "answer"} <= set(item):
+        raise InvalidConfig(
+            f"Item {number}: a study item holds question and answer (texts), and may hold kind, "
+            f"evidence, origin (texts), start, end and page (whole numbers)."
+        )
+    if ("start" in item) != ("end" in item):
+        raise InvalidConfig(f"Item {number}: start and end come together.")
+    told = {name: value for name, value in item.items() if name != "page"}
+    if "start" not in told:
+        told["start"], told["end"] = span_of(pages, item.get("page", page_of(pages, 0)))
+    return StudyItem(**told)
+
+
+def items_json(items: Sequence[StudyItem], pages: Sequence[Page]) -> list[Json]:
+    return [{**asdict(item), "page": page_of(pages, item.start)} for item in items]
+
+
+def exam_json(adapter: Adapter) -> Json:
+    """The parts named by `EXAM`; null where the adapter was made without it."""
+    return {name: adapter.metrics.get(name) for name in EXAM}
 
 
 def job_json(job: Job) -> Json:

@@ -12,13 +12,14 @@ from datetime import datetime
 from typing import Any
 
 from storage.records import Adapter, Chapter, Document, Job, Message, Metric
+from ui.curves import EXAM, TRAINING, exam_sentence, loss_sentence
 from ui.words import STAGES, STATES
 
 JOINER = "\u2060"
 """Invisible and unbreakable: between the characters of a markup it makes them plain text."""
 
-TRAINING = "training"
-"""The stage whose steps make the curve and the percentage."""
+WRITING = "writing"
+"""The stage in which study questions are written; as long as the training, or longer."""
 
 LANGUAGES = {
     "ar": "Arabic", "de": "German", "en": "English", "es": "Spanish", "fr": "French",
@@ -115,10 +116,11 @@ def stage(job: Job) -> str:
 
 
 def share(job: Job) -> float:
-    """How much of the run is done, in 0..1; the short stages around the training count nothing."""
+    """How much of a long stage is done, in 0..1: of the writing, then of the training with its
+    exams; the short stages around them count nothing."""
     if job.state == "done" or job.stage in ("after", "saving"):
         return 1.0
-    if job.stage != TRAINING or job.total <= 0:
+    if job.stage not in (WRITING, TRAINING, EXAM) or job.total <= 0:
         return 0.0
     return min(1.0, max(0.0, job.step / job.total))
 
@@ -132,12 +134,13 @@ def progress_sentence(job: Job, metrics: Sequence[Metric], position: int) -> str
         return job.error or "It failed."
     if job.is_over:
         return job.message or _ending(job, metrics)
-    parts = [f"{stage(job)}, {share(job):.0%}" if job.stage == TRAINING else stage(job)]
+    long = job.stage in (WRITING, TRAINING)
+    parts = [f"{stage(job)}, {share(job):.0%}" if long else stage(job)]
     if metrics and metrics[-1].eta_seconds is not None:
         parts.append(f"about {duration(metrics[-1].eta_seconds)} left")
     if metrics and metrics[-1].tokens_per_second:
         parts.append(f"{metrics[-1].tokens_per_second:,.0f} tokens/s")
-    return ". ".join(part for part in [", ".join(parts), loss_sentence(metrics)] if part) + "."
+    return f"{', '.join(parts)}. {learned_sentence(metrics)}".rstrip()
 
 
 def _ending(job: Job, metrics: Sequence[Metric]) -> str:
@@ -146,41 +149,22 @@ def _ending(job: Job, metrics: Sequence[Metric]) -> str:
         "cancelled": "Stopped; nothing was kept.",
         "interrupted": "Interrupted. Resume goes on from the last checkpoint.",
     }[job.state]
-    learned = loss_sentence(metrics)
-    return f"{ending} {learned}." if learned else ending
+    return f"{ending} {learned_sentence(metrics)}".rstrip()
 
 
-def loss_sentence(metrics: Sequence[Metric]) -> str:
-    points = [row["loss"] for row in training(metrics)]
-    if not points:
-        return ""
-    if len(points) == 1:
-        return f"Loss {points[0]:.2f}"
-    return f"Loss {points[0]:.2f} at the start, {points[-1]:.2f} now"
+def learned_sentence(metrics: Sequence[Metric]) -> str:
+    """Loss and exam so far, as far as there are any."""
+    return f"{loss_sentence(metrics)} {exam_sentence(metrics)}".strip()
 
 
-def training(metrics: Sequence[Metric]) -> list[dict[str, float]]:
-    """Rows (step, loss) of the training alone, one per step, in order. After a resume the steps
-    since the checkpoint come again; the later ones count."""
-    points = {
-        metric.step: {"step": float(metric.step), "loss": metric.loss}
-        for metric in metrics
-        if metric.stage == TRAINING and metric.loss is not None
-    }
-    return [points[step] for step in sorted(points)]
+def page_list(numbers: Sequence[int]) -> str:
+    """ "Page 3", or "Pages 3, 17" in the order of the document, each once."""
+    once = sorted(set(numbers))
+    return f"Page{'s' if len(once) > 1 else ''} {', '.join(map(str, once))}"
 
 
-def steps(metrics: Sequence[Metric]) -> int:
-    """Steps of the whole training, as far as is known."""
-    return max((metric.total for metric in metrics if metric.stage == TRAINING), default=1)
-
-
-def curve(metrics: Sequence[Metric], *, most: int = 300) -> list[dict[str, float]]:
-    """Rows (step, loss) for the plot, thinned evenly to `most`; the last one is always there."""
-    points = training(metrics)
-    if len(points) <= most:
-        return points
-    return [points[round(i * (len(points) - 1) / (most - 1))] for i in range(most)]
+def strength_note(strength: float) -> str:
+    return f"At {strength:.0%} of the strength it was trained with."
 
 
 def chapter_choices(outline: Sequence[Chapter]) -> list[tuple[str, int]]:

@@ -14,10 +14,15 @@ from typing import Any
 import gradio as gr
 
 from lift_chat import ChatSettings
+from lift_chat.adapters.kinds import STRONGEST
 from ui.quiet import QUIET
+from ui.words import CONTEXT_HELP, STRENGTH_HELP
 
 DEFAULTS = ChatSettings()
 WHOLE = ("max_new_tokens", "seed")
+PERCENT = ("strength",)
+"""Settings that the page shows a hundred times as large as they are."""
+
 LONGEST_ANSWER = 1024
 
 
@@ -30,14 +35,28 @@ class SettingsBox:
 
 def layout() -> SettingsBox:
     context = gr.Radio(
-        [("Parts of the document", "truncated"), ("Nothing: weights only", "none")],
+        [
+            ("Beginning and end of the document", "truncated"),
+            ("Passages that fit the question", "retrieved"),
+            ("Nothing: weights only", "none"),
+        ],
         value=DEFAULTS.context,
         label="What the model may look at",
-        info="Parts: beginning and end of the document, as much as fits into its window.",
+        info=CONTEXT_HELP,
         elem_id="chat-context",
     )
+    strength = gr.Slider(
+        0,
+        100 * STRONGEST,
+        value=100 * DEFAULTS.strength,
+        step=5,
+        label="Strength of what was absorbed (%)",
+        info=STRENGTH_HELP,
+        buttons=[],
+        elem_id="chat-strength",
+    )
     with gr.Accordion("Answer settings", open=False):
-        controls = {"context": context, **_numbers()}
+        controls = {"context": context, "strength": strength, **_numbers()}
         reset = gr.Button("Reset", size="sm")
     return SettingsBox(gr.State({}), controls, reset)
 
@@ -78,15 +97,18 @@ def changed(name: str, changes: Mapping[str, Any], value: Any) -> dict[str, Any]
 
 def chosen(changes: Mapping[str, Any]) -> ChatSettings:
     """The settings on the page. Raises `InvalidConfig`."""
-    return ChatSettings.from_dict(
-        {name: int(value) if name in WHOLE else value for name, value in changes.items()}
-    )
+    values = dict(changes)
+    values |= {name: int(values[name]) for name in WHOLE if name in values}
+    values |= {name: values[name] / 100 for name in PERCENT if name in values}
+    return ChatSettings.from_dict(values)
 
 
 def defaults() -> tuple[Any, ...]:
     """No change, and each control's default, in the order of `layout`."""
-    names = ("context", "max_new_tokens", "temperature", "seed")
-    return {}, *(getattr(DEFAULTS, name) for name in names)
+    names = ("context", "strength", "max_new_tokens", "temperature", "seed")
+    values = {name: getattr(DEFAULTS, name) for name in names}
+    values |= {name: 100 * values[name] for name in PERCENT}
+    return {}, *values.values()
 
 
 def wire(box: SettingsBox) -> None:

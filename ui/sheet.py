@@ -13,6 +13,10 @@ CSS = """
 :root { --lc-serif: SERIF; --lc-accent: #0f6b63; --lc-good: #0f6b63; --lc-warn: #8a5a00;
   --lc-bad: #a3311f; --lc-warn-bg: #fdf4df; --lc-bad-bg: #fbeae7; --lc-good-bg: #e4f2ef;
   --lc-dash: #b9b2a7; }
+.lc-tint.much { background: #f7c98b; } .lc-tint.some { background: #fbe7c6; }
+.lc-tint.less { background: #d3e3f5; }
+.dark .lc-tint.much { background: #7a4a10; } .dark .lc-tint.some { background: #46341a; }
+.dark .lc-tint.less { background: #22405f; }
 .dark { --lc-accent: #4fc3b5; --color-accent: #4fc3b5; --lc-good: #6fd0c4;
   --lc-warn: #e6b450; --lc-bad: #f08a78;
   --lc-warn-bg: #332a15; --lc-bad-bg: #3a1f1a; --lc-good-bg: #17302d; --lc-dash: #5a544b; }
@@ -99,6 +103,62 @@ button:focus-visible, [tabindex]:focus-visible, summary:focus-visible {
 .lc-row-title { flex: 1; overflow-wrap: anywhere; }
 .lc-row-line { color: var(--body-text-color-subdued); font-size: 13px; white-space: nowrap; }
 
+.lc-item .lc-row-title { font-weight: 600; }
+.lc-row[aria-current] { box-shadow: inset 3px 0 0 var(--lc-accent); padding-left: 10px; }
+.lc-place { display: block; font-weight: 400; font-size: 12px;
+  color: var(--body-text-color-subdued); }
+.lc-answer { display: block; font-weight: 400; }
+.lc-edit { border: 1px solid var(--border-color-primary); border-radius: 10px;
+  padding: 10px 14px; }
+
+.lc-told { font-size: 15px; margin: 4px 0; }
+.gradio-container .lc-table { width: 100%; border-collapse: collapse; font-size: 13px;
+  margin: 6px 0; }
+.gradio-container .lc-table :is(th, td) { text-align: left; vertical-align: top; border: 0;
+  padding: 6px 12px 6px 0; border-bottom: 1px solid var(--border-color-primary);
+  overflow-wrap: anywhere; }
+.gradio-container .lc-table thead th { color: var(--body-text-color-subdued); font-weight: 500; }
+.gradio-container .lc-table tbody th { font-weight: 600; }
+.lc-table td { font-variant-numeric: tabular-nums; }
+.gradio-container .lc-answers thead { position: absolute; width: 1px; height: 1px;
+  overflow: hidden; clip-path: inset(50%); }
+.gradio-container .lc-answers :is(tr, th, td) { display: block; border: 0; padding: 1px 0; }
+.gradio-container .lc-answers tr { border-bottom: 1px solid var(--border-color-primary);
+  padding: 8px 0; }
+.gradio-container .lc-answers td { display: grid; grid-template-columns: 76px 1fr; gap: 10px; }
+.lc-answers td::before { content: attr(data-name); color: var(--body-text-color-subdued); }
+.lc-more { border-top: 1px solid var(--border-color-primary); margin-top: 10px; }
+.lc-more summary { cursor: pointer; font-size: 13px; font-weight: 600; padding: 8px 0; }
+.lc-scroll { max-height: 260px; overflow: auto; }
+
+.lc-map svg { display: block; width: 100%; height: 92px; border-bottom: 1px solid
+  var(--border-color-primary); }
+.lc-map rect.before { fill: var(--lc-dash); opacity: 0.45; }
+.lc-map rect.after { fill: var(--lc-accent); }
+.lc-map rect.worse { fill: var(--lc-warn); opacity: 0.75; }
+.lc-axis { display: flex; justify-content: space-between; gap: 12px; font-size: 12px;
+  white-space: nowrap; color: var(--body-text-color-subdued); margin-top: 3px; }
+.lc-legend { font-size: 12px; color: var(--body-text-color-subdued); margin: 8px 0 6px; }
+.lc-legend span { margin-right: 14px; }
+.lc-legend span::before { content: ""; display: inline-block; width: 10px; height: 10px;
+  border-radius: 2px; margin-right: 5px; background: var(--lc-accent); }
+.lc-legend .before::before { background: var(--lc-dash); opacity: 0.6; }
+.lc-strip { display: flex; gap: 2px; height: 8px; margin-top: 6px; }
+.lc-strip i { flex: 1; max-width: 14px; border-radius: 1px; background: var(--lc-accent); }
+
+.lc-pinned ul { list-style: none; margin: 10px 0 0; padding: 0; display: grid; gap: 14px 24px;
+  grid-template-columns: repeat(auto-fit, minmax(min(260px, 100%), 1fr)); }
+.lc-pinned li { margin: 0; border-top: 1px solid var(--border-color-primary); padding-top: 10px; }
+.lc-asked { font: 600 16px/1.35 var(--lc-serif); margin: 0; padding-bottom: 6px;
+  overflow-wrap: anywhere; }
+.lc-pinned dl { margin: 0; display: grid; gap: 3px; font-size: 14px; }
+.lc-pinned dl div { display: grid; grid-template-columns: 76px 1fr; gap: 10px; }
+.lc-pinned dt { color: var(--body-text-color-subdued); font-size: 13px; line-height: 1.6; }
+.lc-pinned dd { margin: 0; overflow-wrap: anywhere; }
+.lc-pinned .wait dd { color: var(--body-text-color-subdued); }
+.lc-pinned .gold dd { color: var(--lc-good); }
+.lc-pinned .now dd { font-weight: 600; }
+
 .lc-drop { min-height: 112px; border-color: var(--lc-dash) !important; }
 .lc-drop > label { position: absolute !important; width: 1px; height: 1px; overflow: hidden;
   clip-path: inset(50%); }
@@ -116,12 +176,25 @@ button:focus-visible, [tabindex]:focus-visible, summary:focus-visible {
 .lc-intake { align-items: center; gap: 14px; }
 .lc-confirm { border: 1px solid var(--lc-bad); border-radius: 10px; padding: 10px 14px; }
 
-#curve svg text { fill: var(--body-text-color-subdued) !important; }
-#curve svg .role-axis-grid line, #curve svg .background { stroke: var(--border-color-primary)
-  !important; }
-#curve svg .mark-line path { stroke: var(--lc-accent) !important; }
+.lc-curves svg text { fill: var(--body-text-color-subdued) !important; }
+.lc-curves svg .role-axis-grid line, .lc-curves svg .background { stroke:
+  var(--border-color-primary) !important; }
+.lc-curves svg .mark-line path { stroke: var(--lc-accent) !important; }
 #chatbot button[aria-label="Clear"] { display: none; }
 #chatbot .message { font-size: 15px; line-height: 1.55; color: var(--body-text-color); }
+.lc-tint { border-radius: 3px; padding: 1px 0; color: var(--body-text-color); }
+.lc-tinted { border: 1px solid var(--border-color-primary); border-radius: 10px;
+  padding: 12px 14px; }
+.lc-tinted-text { white-space: pre-wrap; overflow-wrap: anywhere; font: 400 16px/1.8
+  var(--lc-serif); margin: 0 0 8px; }
+.lc-legend { list-style: none; margin: 8px 0 0; padding: 0; display: flex; flex-wrap: wrap;
+  gap: 4px 14px; font-size: 12.5px; }
+.lc-legend li { margin: 0; } .lc-legend .lc-tint { padding: 1px 6px; }
+#chatbot .lc-cited { font-size: 13px; color: var(--body-text-color-subdued); margin: 2px 0 0; }
+#chatbot .lc-cited summary { cursor: pointer; font-weight: 600; }
+#chatbot .lc-cited ul { margin: 4px 0 0; padding-left: 18px; }
+#chatbot .lc-cited li { margin: 3px 0; font-size: 13px; }
+#where-from { flex: 0 0 auto; align-self: flex-start; }
 .lc-who { font-size: 13px; font-weight: 600; margin: 0; }
 #chatbot .thought, #chatbot .thought .prose { font-size: 12.5px; font-style: normal;
   color: var(--body-text-color-subdued); }

@@ -35,7 +35,54 @@ CHOOSE_DOCUMENT = "Choose a document first."
 CHOOSE_ADAPTER = "Choose something absorbed to talk to first."
 UPLOAD_FIRST = "The file has to be uploaded to this server first; paths on the server are refused."
 
+CLOSED_BOOK = "From the weights alone"
+EXAM_HELP = (
+    "{count} that were set aside and never trained on; how much of the right answers the model's "
+    "own hold (token F1)."
+)
+EXAM_CURVE = "Exam in percent (higher is better)"
+PINNED = "Pinned questions, asked again and again"
+FROM_WEIGHTS = (
+    "Answered from the weights alone: nothing of the document is in the window, and training "
+    "never sees these questions."
+)
+STUDY_HELP = (
+    "What the next absorbing asks the model about this document. Correct them, take some out, add "
+    "your own."
+)
+NO_STUDY_ITEMS = (
+    "There are no study questions yet. They are written while the document is absorbed; your own "
+    "can be added before that."
+)
+NO_SUCH_ITEM = "That question was changed meanwhile; close and open the list to see it anew."
+NOTHING_FOUND_HERE = "No study question matches."
+KINDS = {
+    "fact": "a fact",
+    "evidence": "a fact with its proof",
+    "sentence": "about one sentence",
+    "two-passages": "over two passages",
+    "order": "what came first",
+    "list": "a list",
+    "summary": "a summary",
+    "reversed": "asked the other way round",
+    "unanswerable": "the text does not say",
+}
+
 FILES_MISSING = "Its files are no longer in the library folder, so it cannot be used."
+
+NOTHING_TO_TINT = "Ask something first; then its answer can be looked at."
+TINTING = "Reading the answer once with and once without what was absorbed…"
+STRENGTH_HELP = "100: as it was trained. 0: the unread model. Above 100 it may overdo it."
+CONTEXT_HELP = (
+    "Beginning and end, or the passages that have words of the question; as much as fits into its "
+    "window."
+)
+TINTS = {
+    "much": "learned: more than twenty times likelier than before",
+    "some": "learned: more than twice as likely",
+    "same": "known before, or readable in the window",
+    "less": "less likely than before",
+}
 
 ASK = "Ask"
 STOP = "Stop"
@@ -52,8 +99,10 @@ STAGES = {
     "": "Starting",
     "loading": "Loading the model",
     "reading": "Preparing the text",
+    "writing": "Writing study questions",
     "before": "Measuring what the model knows before",
     "training": "Absorbing",
+    "exam": "Holding an exam",
     "after": "Measuring what it knows now",
     "saving": "Saving",
 }

@@ -8,22 +8,24 @@ name, shape and finiteness, never a pickle, never PEFT's `Auto*` classes.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.lora import LoraLayer
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
+from lift_chat.adapters.folder import (
+    CONFIG_FILE,
+    read_config,
+    read_tensors,
+    write_adapter,
+)
 from lift_chat.errors import AdapterDamaged, AdapterMismatch
 from lift_chat.lift.recipe import RANKS, LiftConfig, Targets
 from lift_chat.models.loading import BaseIdentity
 
-CONFIG_FILE = "adapter_config.json"
-WEIGHTS_FILE = "adapter_model.safetensors"
 KIND = "lora"
 
 TARGETS: dict[Targets, frozenset[str] | None] = {
@@ -54,11 +56,6 @@ def attach(twin: Any, config: LiftConfig) -> PeftModel:
 
 def save(adapted: PeftModel, folder: Path, identity: BaseIdentity) -> None:
     """Writes the two files of a PEFT adapter; the folder's manifest is the library's business."""
-    tensors = {
-        name: tensor.detach().to("cpu").contiguous()
-        for name, tensor in get_peft_model_state_dict(adapted).items()
-    }
-    save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
     config = adapted.peft_config["default"].to_dict()
     config.update(
         base_model_name_or_path=identity.name,
@@ -66,8 +63,7 @@ def save(adapted: PeftModel, folder: Path, identity: BaseIdentity) -> None:
         inference_mode=True,
         target_modules=sorted(config["target_modules"]),
     )
-    text = json.dumps(config, indent=2, sort_keys=True, default=str)
-    (folder / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+    write_adapter(folder, config, get_peft_model_state_dict(adapted))
 
 
 def load(twin: Any, folder: Path) -> PeftModel:
@@ -76,13 +72,8 @@ def load(twin: Any, folder: Path) -> PeftModel:
     Raises `AdapterDamaged` for files that are not a LoRA adapter of the kinds written here, and
     `AdapterMismatch` for one whose tensors do not fit the base.
     """
-    lora = _read_config(folder / CONFIG_FILE)
-    try:
-        tensors = load_file(folder / WEIGHTS_FILE)
-    except (OSError, SafetensorError) as error:
-        raise AdapterDamaged(f"{WEIGHTS_FILE} of this adapter cannot be read: {error}") from error
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
-        raise AdapterDamaged("The adapter holds numbers that are not finite.")
+    lora = _parse(read_config(folder))
+    tensors = read_tensors(folder)
     try:
         adapted = get_peft_model(twin, lora, autocast_adapter_dtype=False)
         expected = {k: v.shape for k, v in get_peft_model_state_dict(adapted).items()}
@@ -94,12 +85,23 @@ def load(twin: Any, folder: Path) -> PeftModel:
     return adapted.eval().requires_grad_(False)
 
 
-def _read_config(path: Path) -> LoraConfig:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise AdapterDamaged(f"{CONFIG_FILE} of this adapter cannot be read: {error}") from error
-    if not isinstance(values, dict) or values.get("peft_type") != "LORA":
+def set_strength(adapted: PeftModel, strength: float) -> None:
+    """Scales the update of every layer relative to the trained one; at 0 nothing is added."""
+    for module in adapted.modules():
+        if isinstance(module, LoraLayer):
+            module.set_scale("default", strength)
+
+
+def owns(adapted: Any) -> bool:
+    return isinstance(adapted, PeftModel)
+
+
+def describes(values: dict[str, Any]) -> bool:
+    return bool(values.get("peft_type") == "LORA")
+
+
+def _parse(values: dict[str, Any]) -> LoraConfig:
+    if not describes(values):
         raise AdapterDamaged(f"{CONFIG_FILE} does not describe a LoRA adapter.")
     rank, alpha, modules = values.get("r"), values.get("lora_alpha"), values.get("target_modules")
     if rank not in RANKS or not isinstance(alpha, (int, float)) or not 0 < alpha <= 4096:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
+from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -17,10 +18,13 @@ from lift_chat.errors import AdapterMismatch, LiftChatError
 from storage.records import Adapter, Message
 
 if TYPE_CHECKING:
+    from lift_chat.models.citations import Citation
     from lift_chat.models.context import ChatSettings
     from lift_chat.service import LiftChat
 
 Piece = TypeVar("Piece")
+QUOTE = 160
+"""Most characters of a quote in the terminal."""
 
 
 def chat(  # noqa: PLR0913 - the signature is the command line
@@ -32,9 +36,18 @@ def chat(  # noqa: PLR0913 - the signature is the command line
     document_context: Annotated[
         str,
         typer.Option(
-            "--context", metavar="truncated|none", help="What the model sees of the text."
+            "--context",
+            metavar="truncated|retrieved|none",
+            help="What the model sees of the text: beginning and end, fitting passages, nothing.",
         ),
     ] = "truncated",
+    strength: Annotated[
+        float,
+        typer.Option("--strength", help="Of what was absorbed, 0 to 1.5; 0 is the unread model."),
+    ] = 1.0,
+    pages: Annotated[
+        bool, typer.Option("--pages/--no-pages", help="Say where the answer stands.")
+    ] = True,
     compare: Annotated[
         bool, typer.Option("--compare", help="Ask the unread base model, too.")
     ] = False,
@@ -49,7 +62,7 @@ def chat(  # noqa: PLR0913 - the signature is the command line
         raise typer.BadParameter("--json needs a question: -m QUESTION.")
     from lift_chat.models.context import ChatSettings
 
-    settings = ChatSettings.from_dict({"context": document_context})
+    settings = ChatSettings.from_dict({"context": document_context, "strength": strength})
     with open_service(
         context,
         worker=False,
@@ -62,7 +75,7 @@ def chat(  # noqa: PLR0913 - the signature is the command line
         mismatch = service.compatible(found)
         if mismatch:
             raise AdapterMismatch(mismatch)
-        talk = _Talk(service, found, settings)
+        talk = _Talk(service, found, settings, pages=pages)
         if message and as_json:
             say_json(talk.facts(message, compare=compare))
         elif message:
@@ -74,8 +87,11 @@ def chat(  # noqa: PLR0913 - the signature is the command line
 class _Talk:
     """The messages of this run, and the answers to them."""
 
-    def __init__(self, service: LiftChat, adapter: Adapter, settings: ChatSettings) -> None:
+    def __init__(
+        self, service: LiftChat, adapter: Adapter, settings: ChatSettings, *, pages: bool
+    ) -> None:
         self._service, self._adapter, self._settings = service, adapter, settings
+        self._pages = pages
         self._messages: list[Message] = []
 
     def turn(self, question: str, *, compare: bool) -> None:
@@ -95,7 +111,19 @@ class _Talk:
         finally:
             say()
             self._messages = [*asked, Message("assistant", answer)]
+        self._say_pages(question, answer)
         note(f"({window.sentence()})")
+
+    def _say_pages(self, question: str, answer: str) -> None:
+        """The pages and sentences where the claims of the answer stand."""
+        for found in self._cited(question, answer):
+            quote = shorten(found.quote, QUOTE, placeholder=" …")
+            note(f"Page {found.page}: “{quote}”")
+
+    def _cited(self, question: str, answer: str) -> list[Citation]:
+        if not self._pages:
+            return []
+        return self._service.citations(self._adapter.id, answer, question=question)
 
     def _compared(self, question: str) -> None:
         """Both answers one below the other, as they are made: the adapter's comes first."""
@@ -112,6 +140,7 @@ class _Talk:
                     adapted, base, sentence = seen.adapted, seen.base, seen.window.sentence()
         finally:
             say()
+        self._say_pages(question, adapted)
         note(f"({sentence})")
 
     def facts(self, question: str, *, compare: bool) -> dict[str, Any]:
@@ -125,6 +154,8 @@ class _Talk:
         else:
             window = self._service.window(adapter_id, question, settings)
             facts["answer"] = "".join(self._service.reply(adapter_id, question, settings))
+        if self._pages:
+            facts["citations"] = [vars(c) for c in self._cited(question, facts["answer"])]
         return {**facts, "window": {**vars(window), "sentence": window.sentence()}}
 
 

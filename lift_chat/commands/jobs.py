@@ -22,6 +22,7 @@ from lift_chat.commands.watching import (
     statuses,
 )
 from lift_chat.errors import IllegalTransition
+from lift_chat.learned import percent
 from lift_chat.settings import Settings
 from storage.records import LOCAL, Job
 
@@ -58,6 +59,7 @@ def show(
         say_json({"job": found, "metrics": metrics})
         return
     losses = [metric.loss for metric in metrics if metric.loss is not None]
+    exams = [metric.exam for metric in metrics if metric.exam is not None]
     recipe = (f"{key}={value}" for key, value in found.recipe.items())
     say_fields(
         [
@@ -67,6 +69,7 @@ def show(
             ("State", state_of(found, held=bool(holder_of(library.root)))),
             ("Done", progress_of(found)),
             ("Loss", f"{losses[0]:.3f} first, {losses[-1]:.3f} last" if losses else ""),
+            ("Exam", f"{percent(exams[0])} first, {percent(exams[-1])} last" if exams else ""),
             ("Adapter", found.adapter_id or ""),
             ("Message", found.error or found.message),
             ("Attempts", str(found.attempts)),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lift_chat.commands.naming import find
 from lift_chat.commands.options import AdapterArgument, AsJson, Home
-from lift_chat.commands.output import note, say, say_fields, say_json, say_table, size
+from lift_chat.commands.output import count, note, say, say_fields, say_json, say_table, size
 from lift_chat.commands.program import change_library, listed, read_library
-from lift_chat.errors import LiftChatError
+from lift_chat.errors import LiftChatError, NotFound
+from lift_chat.learned import Exam, Learned, percent
 from lift_chat.settings import Settings
 from storage.records import LOCAL, Adapter
 
@@ -67,12 +69,51 @@ def show(
             ("Base model", found.base_model),
             ("Revision", found.base_revision),
             ("Recipe", _pairs(found.recipe)),
-            ("Measured", _pairs(found.metrics)),
+            ("Measured", _pairs(_flat(found.metrics))),
+            *_learned(Learned.of(found.metrics)),
             ("Tags", " ".join(found.tags)),
             ("Note", found.note),
             ("Made", found.created_at),
         ]
     )
+
+
+def _flat(metrics: dict[str, object]) -> dict[str, object]:
+    """The single numbers and texts; what has parts is told in sentences."""
+    return {
+        name: value
+        for name, value in metrics.items()
+        if name != "absorption" and not isinstance(value, dict | list)
+    }
+
+
+def _learned(found: Learned) -> list[tuple[str, str]]:
+    forgetting, exam = found.forgetting, found.exam
+    return [
+        ("Exam", exam.sentence().removeprefix("Exam: ") if exam else ""),
+        ("With excerpts", _with_excerpts(exam) if exam else ""),
+        ("Control", _control(exam) if exam else ""),
+        ("Absorption", found.absorbed()),
+        (
+            "Forgetting",
+            f"{forgetting.warning} {forgetting.sentence()}".strip() if forgetting else "",
+        ),
+        ("Study", found.study.sentence() if found.study else ""),
+    ]
+
+
+def _with_excerpts(exam: Exam) -> str:
+    before, now = exam.base.truncated, exam.adapter.truncated
+    if before is None or now is None:
+        return ""
+    return f"{percent(before)} before, {percent(now)} now."
+
+
+def _control(exam: Exam) -> str:
+    if exam.control is None:
+        return ""
+    name = f" “{exam.control_name}”" if exam.control_name else ""
+    return f"{percent(exam.control)} with another document's adapter{name}."
 
 
 def _pairs(values: dict[str, object]) -> str:
@@ -110,6 +151,35 @@ def tag(
         found = find(library.adapters(LOCAL), adapter, "adapter")
         changed = library.update_adapter(found.id, LOCAL, tags=tags or [])
     say(f"“{changed.name}”: {' '.join(changed.tags) or 'no tags'}.")
+
+
+@library_app.command()
+def cards(
+    context: typer.Context,
+    document: Annotated[
+        str,
+        typer.Argument(
+            metavar="DOCUMENT", help="Id, start of an id, or file name.", show_default=False
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE.csv", help="Where to.", show_default=False)
+    ],
+    home: Home = None,
+) -> None:
+    """Write a document's study questions as flashcards that Anki imports."""
+    from lift_chat.lift.study.cards import to_csv
+
+    library = read_library(context, home)
+    found = find(library.documents(LOCAL), document, "document")
+    items = library.study_items(found.id, LOCAL)
+    if not items:
+        raise NotFound(f"There are no study questions about “{found.title or found.name}” yet.")
+    try:
+        out.write_text(to_csv(items, found.title or found.name), encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"{out} cannot be written: {error.strerror}.") from error
+    say(f"{count(len(items), 'flashcard')} in {out}.")
 
 
 @library_app.command("rm")

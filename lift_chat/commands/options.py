@@ -31,6 +31,15 @@ FourBit = Annotated[
     bool | None,
     typer.Option("--load-in-4bit", help="Load the base model in 4 bits.", show_default=False),
 ]
+Reader = Annotated[
+    str | None,
+    typer.Option(
+        "--reader",
+        metavar="READER",
+        help="Warm start of the base: auto, none, or a folder of `lift-chat warmup`.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 JobArgument = Annotated[
     str, typer.Argument(metavar="JOB", help="Id, start of an id, or name.", show_default=False)

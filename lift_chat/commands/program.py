@@ -17,6 +17,7 @@ from lift_chat.errors import NotFound
 from lift_chat.settings import Settings
 
 if TYPE_CHECKING:
+    from lift_chat.models.loading import LoadedModel
     from lift_chat.service import LiftChat
     from storage.library import Library
 
@@ -41,6 +42,13 @@ class ChangeLibrary(Protocol):
     def __call__(self, settings: Settings) -> Library: ...
 
 
+class LoadBase(Protocol):
+    """Makes what loads the base model alone; no library is needed or looked at. The loader raises
+    `ModelUnavailable`."""
+
+    def __call__(self, settings: Settings) -> Callable[[], LoadedModel]: ...
+
+
 class Serve(Protocol):
     """Serves the page until the process is told to end."""
 
@@ -53,6 +61,7 @@ class Program:
     read: ReadLibrary
     change: ChangeLibrary
     serve: Serve
+    base: LoadBase
 
 
 def program_of(context: typer.Context) -> Program:

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
 from lift_chat.commands.output import duration, note, plain, say
+from lift_chat.learned import percent
 from storage.records import Job, Metric
 
 if TYPE_CHECKING:
@@ -36,9 +37,11 @@ STAGES = {
     "": "starting",
     "loading": "loading the base model",
     "reading": "reading",
-    "before": "loss before",
+    "writing": "writing questions",
+    "before": "measuring before",
     "training": "absorbing",
-    "after": "loss after",
+    "exam": "exam",
+    "after": "measuring after",
     "saving": "saving",
 }
 
@@ -124,18 +127,26 @@ def stage_of(status: Status) -> str:
     return STAGES.get(job.stage, job.stage)
 
 
-def facts_of(metric: Metric | None, job: Job) -> str:
-    """Loss, speed and time left, as far as they are known. `metric` is the job's latest one."""
+def facts_of(metric: Metric | None, job: Job, exam: float | None = None) -> str:
+    """Loss, exam, speed and time left, as far as they are known. `metric` is the job's latest one,
+    `exam` the latest percentage."""
     if metric is None:
         return ""
     parts = []
     if metric.loss is not None:
         parts.append(f"loss {metric.loss:.3f}")
+    if exam is not None:
+        parts.append(f"exam {percent(exam)}")
     if metric.tokens_per_second:
         parts.append(f"{metric.tokens_per_second:,.0f} tokens/s")
     if metric.eta_seconds is not None and metric.stage == job.stage and not job.is_over:
         parts.append(f"{duration(metric.eta_seconds)} left")
     return ", ".join(parts)
+
+
+def exam_of(metrics: tuple[Metric, ...], known: float | None) -> float | None:
+    """The latest exam's percentage: of `metrics`, else the one that is `known` already."""
+    return next((m.exam for m in reversed(metrics) if m.exam is not None), known)
 
 
 class _View(AbstractContextManager["_View"], Protocol):
@@ -159,6 +170,7 @@ class _Bar:
         )
         self._task = self._progress.add_task("starting", total=None, facts="")
         self._latest: Metric | None = None
+        self._exam: float | None = None
         self._message = ""
 
     def __enter__(self) -> _Bar:
@@ -180,12 +192,13 @@ class _Bar:
         self._message = job.message
         if status.metrics:
             self._latest = status.metrics[-1]
+        self._exam = exam_of(status.metrics, self._exam)
         self._progress.update(
             self._task,
             description=stage_of(status),
             completed=job.step,
             total=job.total or None,
-            facts=facts_of(self._latest, job),
+            facts=facts_of(self._latest, job, self._exam),
         )
 
 
@@ -195,6 +208,7 @@ class _Lines:
     def __init__(self) -> None:
         self._stage = self._message = ""
         self._share = 0.0
+        self._exam: float | None = None
 
     def __enter__(self) -> _Lines:
         return self
@@ -207,10 +221,11 @@ class _Lines:
         if job.message and job.message != self._message:
             note(job.message)
         self._message = job.message
+        self._exam = exam_of(status.metrics, self._exam)
         share = job.step / job.total if job.total else 0.0
         if stage == self._stage and share < self._share + LINE_EVERY:
             return
         self._stage, self._share = stage, share
-        facts = facts_of(status.metrics[-1] if status.metrics else None, job)
+        facts = facts_of(status.metrics[-1] if status.metrics else None, job, self._exam)
         percent = f" {share:.0%}" if job.total > 1 else ""
         note(f"{stage}{percent}" + (f": {facts}" if facts else ""))

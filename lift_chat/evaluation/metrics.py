@@ -1,9 +1,11 @@
-"""How far a given answer agrees with gold answers: four numbers that need no judge.
+"""How far a given answer agrees with gold answers: numbers that need no judge.
 
 Exact match and token F1 are those of SQuAD (Rajpurkar et al. 2016, arXiv 1606.05250, section 6.1,
 "Model Evaluation"): both texts are lowercased, and punctuation and the articles a, an, the are
 left out before words are compared; of several golds the best counts. Answer recall and "contains"
-are for models that answer in whole sentences, which F1 punishes for every further word.
+are for models that answer in whole sentences, which F1 punishes for every further word. ROUGE-L
+is Lin's (2004, "ROUGE: A Package for Automatic Evaluation of Summaries", section 3.1) with equal
+weight of precision and recall: the longest run of words in common, gaps allowed, articles counted.
 
 One thing differs from SQuAD: punctuation is Unicode's, not only ASCII's, so a curly apostrophe
 weighs no more than a straight one, and a dash between two words separates them. Pure Python; knows
@@ -12,6 +14,7 @@ nothing of models or documents.
 
 from __future__ import annotations
 
+import re
 import string
 import unicodedata
 from collections import Counter
@@ -30,12 +33,12 @@ class Scores:
     f1: float
     recall: float
     contains: float
+    rouge_l: float
 
 
 def words(text: str) -> list[str]:
     """`text` as the words that are compared: lowercase, no punctuation, no articles."""
-    bare = "".join(_bare(character) for character in text.lower())
-    return [word for word in bare.split() if word not in _ARTICLES]
+    return [word for word in _all_words(text) if word not in _ARTICLES]
 
 
 def exact_match(answer: str, golds: Sequence[str]) -> float:
@@ -58,14 +61,42 @@ def contains_gold(answer: str, golds: Sequence[str]) -> float:
     return _best(answer, golds, _contains)
 
 
+def rouge_l(answer: str, golds: Sequence[str]) -> float:
+    """F-measure of the longest common subsequence of words."""
+    if not golds:
+        raise ValueError("There is no gold answer to compare with.")
+    given = _all_words(answer)
+    return max(_rouge_l(given, _all_words(gold)) for gold in golds)
+
+
+def keywords_share(answer: str, keywords: Sequence[str]) -> float:
+    """Share of the keywords whose words stand in the answer in one run."""
+    if not keywords:
+        raise ValueError("There is no keyword to look for.")
+    return sum(contains_gold(answer, [keyword]) for keyword in keywords) / len(keywords)
+
+
+def number_share(answer: str, golds: Sequence[str]) -> float:
+    """Share of the answer's numbers that are the gold's: LongBench's score for naming a paragraph
+    and for counting (arXiv 2308.14508, its code's `retrieval_score` and `count_score`)."""
+    given = re.findall(r"\d+", answer)
+    right = {number for gold in golds for number in re.findall(r"\d+", gold)}
+    return sum(number in right for number in given) / len(given) if given else 0.0
+
+
 def score(answer: str, golds: Sequence[str]) -> Scores:
-    """The four numbers at once. Like each of them raises `ValueError` if there is no gold."""
+    """The five numbers at once. Like each of them raises `ValueError` if there is no gold."""
     return Scores(
         exact=exact_match(answer, golds),
         f1=token_f1(answer, golds),
         recall=answer_recall(answer, golds),
         contains=contains_gold(answer, golds),
+        rouge_l=rouge_l(answer, golds),
     )
+
+
+def _all_words(text: str) -> list[str]:
+    return "".join(_bare(character) for character in text.lower()).split()
 
 
 def _bare(character: str) -> str:
@@ -95,6 +126,23 @@ def _f1(given: list[str], gold: list[str]) -> float:
     if not given or not gold:
         return float(given == gold)
     return 2 * _shared(given, gold) / (len(given) + len(gold))
+
+
+def _rouge_l(given: list[str], gold: list[str]) -> float:
+    if not given or not gold:
+        return float(given == gold)
+    return 2 * _common(given, gold) / (len(given) + len(gold))
+
+
+def _common(given: list[str], gold: list[str]) -> int:
+    """Length of the longest common subsequence, one row of the table at a time."""
+    above = [0] * (len(gold) + 1)
+    for word in given:
+        row = [0]
+        for place, other in enumerate(gold):
+            row.append(above[place] + 1 if word == other else max(above[place + 1], row[place]))
+        above = row
+    return above[-1]
 
 
 def _recall(given: list[str], gold: list[str]) -> float:

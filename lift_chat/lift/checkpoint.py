@@ -12,6 +12,7 @@ import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -30,9 +31,10 @@ class Facts:
     step: int
     fingerprint: str
     config: dict[str, object]
-    loss_before: float
     tokens: int
     seconds: float
+    measured: dict[str, Any]
+    exam: dict[str, Any]
 
 
 def save_checkpoint(folder: Path, state: TrainState, facts: Facts) -> Path:

@@ -1,4 +1,4 @@
-"""Next-token cross-entropy under a frozen head, without ever holding the logits.
+"""Losses under a frozen head, without ever holding the logits.
 
 For 2048 tokens and a vocabulary of 150,000 the logits, their fp32 copy and their gradient take
 3.7 GB; a chunk of 256 positions takes a hundredth of it. The head is frozen, so the gradient
@@ -8,6 +8,8 @@ forward. Positions without a label never reach the head.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -37,23 +39,83 @@ class FrozenHead:
         logits: torch.Tensor = self.projection(hidden).float() * self.scale
         return self.cap * torch.tanh(logits / self.cap) if self.cap else logits
 
-    def nll(self, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def nll(
+        self, hidden: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Summed negative log likelihood, a scalar in fp32, differentiable in `hidden`.
 
         hidden (batch, tokens, hidden); labels (batch, tokens), `IGNORE` where there is none.
-        Position t predicts label t + 1.
+        Position t predicts label t + 1. `weights` (batch,) multiplies each row's sum.
         """
-        targets = labels[:, 1:].reshape(-1)
-        known = targets != IGNORE
-        states = hidden[:, :-1].reshape(-1, hidden.shape[-1])[known]
-        total: torch.Tensor = _ChunkedNll.apply(states, targets[known], self)  # type: ignore[no-untyped-call]
+        states, targets, rows = _labelled(hidden, labels)
+        weight = None if weights is None else weights[rows]
+        total: torch.Tensor = _Chunked.apply(states, self, weight, _hard(targets))  # type: ignore[no-untyped-call]
+        return total
+
+    def distance(
+        self, hidden: torch.Tensor, labels: torch.Tensor, soft: Soft, weights: torch.Tensor
+    ) -> torch.Tensor:
+        """Summed KL divergence from a teacher's top tokens, like `nll` otherwise.
+
+        `soft` has a row for each labelled position of the batch, in order. Both sides are taken
+        over the teacher's top tokens and the rest of the vocabulary is left to follow (prompt
+        distillation, arXiv 2412.14964; top 20 tokens as in Cartridges, arXiv 2506.06266).
+        """
+        states, _, rows = _labelled(hidden, labels)
+        total: torch.Tensor = _Chunked.apply(states, self, weights[rows], _soft(soft))  # type: ignore[no-untyped-call]
         return total
 
 
-class _ChunkedNll(torch.autograd.Function):
+@dataclass(frozen=True)
+class Soft:
+    """A teacher's distribution: tokens (positions, k), log-probabilities (positions, k)."""
+
+    tokens: torch.Tensor
+    logprobs: torch.Tensor
+
+    @classmethod
+    def joined(cls, parts: Sequence[Soft], device: torch.device) -> Soft:
+        return cls(
+            torch.cat([part.tokens for part in parts]).to(device),
+            torch.cat([part.logprobs for part in parts]).to(device),
+        )
+
+
+PieceLoss = Callable[[torch.Tensor, slice], torch.Tensor]
+"""(logits (positions, vocabulary), which positions) -> loss of each position."""
+
+
+def _labelled(
+    hidden: torch.Tensor, labels: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Hidden states, targets and row numbers of the positions that have a label."""
+    known = labels[:, 1:] != IGNORE
+    rows = known.nonzero()[:, 0]
+    return hidden[:, :-1][known], labels[:, 1:][known], rows
+
+
+def _hard(targets: torch.Tensor) -> PieceLoss:
+    return lambda logits, piece: functional.cross_entropy(logits, targets[piece], reduction="none")
+
+
+def _soft(soft: Soft) -> PieceLoss:
+    teacher = soft.logprobs.float().log_softmax(-1)
+
+    def loss(logits: torch.Tensor, piece: slice) -> torch.Tensor:
+        student = logits.log_softmax(-1).gather(-1, soft.tokens[piece])
+        return (teacher[piece].exp() * (teacher[piece] - student)).sum(-1)
+
+    return loss
+
+
+class _Chunked(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, states: torch.Tensor, targets: torch.Tensor, head: FrozenHead
+        ctx: Any,
+        states: torch.Tensor,
+        head: FrozenHead,
+        weight: torch.Tensor | None,
+        loss_of: PieceLoss,
     ) -> torch.Tensor:
         total = states.new_zeros((), dtype=torch.float32)
         gradient = torch.empty_like(states) if ctx.needs_input_grad[0] else None
@@ -62,7 +124,8 @@ class _ChunkedNll(torch.autograd.Function):
             part = states[piece].detach()
             with torch.set_grad_enabled(gradient is not None):
                 part.requires_grad_(gradient is not None)
-                loss = functional.cross_entropy(head.logits(part), targets[piece], reduction="sum")
+                losses = loss_of(head.logits(part), piece)
+                loss = losses.sum() if weight is None else (losses * weight[piece]).sum()
                 if gradient is not None:
                     gradient[piece] = torch.autograd.grad(loss, part)[0]
             total += loss.detach()
@@ -71,6 +134,6 @@ class _ChunkedNll(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
         (gradient,) = ctx.saved_tensors
-        return gradient * grads[0].to(gradient.dtype), None, None
+        return gradient * grads[0].to(gradient.dtype), None, None, None

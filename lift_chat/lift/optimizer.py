@@ -69,12 +69,21 @@ class MasterAdamW:
         """Inverse of `state`. Raises KeyError or RuntimeError for a state of another adapter."""
         for index, master in enumerate(self.masters):
             master.copy_(tensors[f"master.{index}"])
-            self._adam.state[master] = {
-                name: tensors[f"{name}.{index}"]
-                .clone()
-                .to("cpu" if name == "step" else master.device)
-                for name in ("step", "exp_avg", "exp_avg_sq")
-            }
+            self._adam.state.pop(master, None)
+            if f"step.{index}" in tensors:  # before the first step there are no moments
+                self._adam.state[master] = {
+                    name: tensors[f"{name}.{index}"]
+                    .clone()
+                    .to("cpu" if name == "step" else master.device)
+                    for name in ("step", "exp_avg", "exp_avg_sq")
+                }
+        self._copy_down()
+
+    @torch.no_grad()
+    def load_masters(self, masters: Sequence[torch.Tensor]) -> None:
+        """Replaces the weights; the moments stay."""
+        for own, other in zip(self.masters, masters, strict=True):
+            own.copy_(other)
         self._copy_down()
 
     def _copy_down(self) -> None:

@@ -11,11 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, Self, get_args, get_type_hints
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from lift_chat.errors import InvalidConfig
+from lift_chat.lift.presets import PRESETS
 
 PresetName = Literal["skim", "read", "study"]
+AdapterName = Literal["lora", "gated-memory"]
+Segments = Literal["overlapping", "random", "none"]
+Study = Literal["none", "passages", "evidence", "sentences"]
+Gate = Literal["linear", "mlp"]
+Writer = Literal["base", "endpoint"]
 Schedule = Literal["constant", "linear", "cosine"]
 Targets = Literal["all-linear", "attention", "down-proj"]
 RANKS = (8, 16, 32, 64, 128, 256)
@@ -33,14 +39,61 @@ class LiftConfig:
     based_on: str = "read"
     """Name of the preset that this started from; a label, nothing depends on it."""
 
+    adapter: AdapterName = "lora"
+    """What is trained: low-rank updates of the weights, or a gated memory beside attention."""
+
+    segments: Segments = "overlapping"
+    """How the raw text is cut: at a fixed stride, at a random offset per epoch, or not at all."""
+
     segment_tokens: int = 2048
     """Length of a training window (LIFT: 2048)."""
 
     stride_tokens: int = 768
     """Distance between the starts of two windows (LIFT: 3/8 of the window)."""
 
+    context_tokens: int = 0
+    """Pieces of the document's head and tail before each window, without loss (LIFT: 4096)."""
+
+    segment_epochs: int = 0
+    """First passes, over the raw windows alone (LIFT: 3)."""
+
     epochs: int = 8
-    """Passes over all windows (LIFT: 8)."""
+    """Passes over everything: windows and study questions (LIFT: 5 to 8)."""
+
+    study: Study = "none"
+    """What questions are written about: passages, runs of 16 sentences with evidence, or each
+    sentence."""
+
+    questions: int = 5
+    """Questions asked for per passage or sentence."""
+
+    passage_tokens: int = 160
+    """Length of a passage, cut between sentences."""
+
+    mixed_kinds: bool = False
+    """Also questions over two passages, order, lists, summaries, reversals and abstention."""
+
+    open_share: float = 0.5
+    """Share of the study questions that are also trained with text open, in each epoch: half of
+    them behind the right passage, half behind head and tail of the document."""
+
+    distill: bool = False
+    """Learn the base's own answers with the passage open (top 20 tokens) instead of one text."""
+
+    writer: Writer = "base"
+    """Who writes the questions: the base model, or the endpoint named in the settings."""
+
+    exam_questions: int = 16
+    """Questions set aside for the exam; training never sees them."""
+
+    exams: int = 4
+    """How often the exam is held during training."""
+
+    patience: int = 0
+    """Exams without a gain before training stops; 0 never stops early."""
+
+    one_step_per_epoch: bool = False
+    """Gather the gradients of a whole epoch into one optimizer step (LIFT 2502.14644's code)."""
 
     rank: int = 32
     """LoRA rank; one of 8, 16, 32, 64, 128, 256."""
@@ -50,6 +103,24 @@ class LiftConfig:
 
     targets: Targets = "all-linear"
     """Which linear layers of the decoder get an adapter."""
+
+    memory_width: int = 4
+    """Gated Memory: hidden width of the memory network, in head widths."""
+
+    gate: Gate = "mlp"
+    """Gated Memory: a linear gate, or one with a hidden layer."""
+
+    gate_width: int = 2
+    """Gated Memory: hidden width of an MLP gate, in head widths."""
+
+    skip_layers: int = 0
+    """Gated Memory: first and last layers that are left without a memory."""
+
+    gate_penalty: float = 0.0
+    """Gated Memory: weight of the mean gate value in the loss."""
+
+    fit_passes: int = 0
+    """Gated Memory: passes of fitting it to attention before training; the text must fit."""
 
     learning_rate: float = 5e-4
     """Peak rate of AdamW."""
@@ -64,7 +135,7 @@ class LiftConfig:
     """Windows per optimizer step."""
 
     seed: int = 0
-    """Seed of the adapter's start values and of the order of the windows."""
+    """Seed of the adapter's start values, of what is drawn, and of the order of training."""
 
     chapters: tuple[int, ...] = ()
     """Indices into the document's outline; empty means the whole document."""
@@ -80,10 +151,37 @@ class LiftConfig:
             f"({self.segment_tokens}), or tokens between two windows would never be read",
         )
         self._require(1 <= self.epochs <= 1000, "epochs must lie between 1 and 1000")
+        self._require(0 <= self.segment_epochs <= 1000, "segment_epochs must lie in 0..1000")
+        self._require(0 <= self.context_tokens <= 65536, "context_tokens must lie in 0..65536")
+        self._require(1 <= self.questions <= 50, "questions must lie in 1..50")
+        self._require(32 <= self.passage_tokens <= 4096, "passage_tokens must lie in 32..4096")
+        self._require(0 <= self.open_share <= 4, "open_share must lie in 0..4")
+        self._require(0 <= self.exam_questions <= 500, "exam_questions must lie in 0..500")
+        self._require(0 <= self.exams <= 100, "exams must lie in 0..100")
+        self._require(0 <= self.patience <= 100, "patience must lie in 0..100")
+        for name, hint in get_type_hints(type(self)).items():
+            if get_origin(hint) is Literal:
+                value = getattr(self, name)
+                self._require(value in get_args(hint), f"unknown {name} {value!r}")
+        self._require(
+            self.segments != "none" or self.study != "none",
+            "without segments there must be study questions, or there is nothing to train on",
+        )
+        self._require(
+            self.segments != "none" or not self.segment_epochs,
+            "segment_epochs needs segments",
+        )
+        self._require(1 <= self.memory_width <= 16, "memory_width must lie in 1..16")
+        self._require(1 <= self.gate_width <= 16, "gate_width must lie in 1..16")
+        self._require(0 <= self.skip_layers <= 64, "skip_layers must lie in 0..64")
+        self._require(0 <= self.gate_penalty <= 100, "gate_penalty must lie in 0..100")
+        self._require(0 <= self.fit_passes <= 10_000, "fit_passes must lie in 0..10000")
+        self._require(
+            not self.fit_passes or self.adapter == "gated-memory",
+            "fit_passes is for a gated memory; a LoRA has nothing to fit to attention",
+        )
         self._require(self.rank in RANKS, f"rank must be one of {', '.join(map(str, RANKS))}")
         self._require(1 <= self.alpha <= 4 * self.rank, "alpha must lie between 1 and 4 x rank")
-        self._require(self.targets in get_args(Targets), f"unknown targets {self.targets!r}")
-        self._require(self.schedule in get_args(Schedule), f"unknown schedule {self.schedule!r}")
         self._require(0 < self.learning_rate <= 0.1, "learning_rate must lie in (0, 0.1]")
         self._require(0 <= self.warmup_steps <= 10_000, "warmup_steps must lie in 0..10000")
         self._require(1 <= self.batch_segments <= 1024, "batch_segments must lie in 1..1024")
@@ -119,32 +217,18 @@ class LiftConfig:
         return replace(self, **changes)
 
 
-_SHORT_WINDOWS: dict[str, Any] = {
-    "segment_tokens": 512,
-    "batch_segments": 1,
-    "learning_rate": 1e-3,
-}
-"""A document of a few pages is a handful of windows of 2048 tokens: too few optimizer steps per
-pass to learn from. Short windows give four times as many for the same work."""
-
-
 def _coerce(name: str, kind: Any, value: Any) -> Any:
     """`value` as `kind`; JSON knows neither tuples nor the difference of 1 and 1.0."""
     if name == "chapters":
         if isinstance(value, (list, tuple)) and all(type(index) is int for index in value):
             return tuple(value)
         raise InvalidConfig("chapters must be a list of whole numbers.")
+    if kind is bool and type(value) is bool:
+        return value
     if kind is float and type(value) in (int, float):
         return float(value)
     if kind is int and type(value) in (int, float) and value == int(value):
         return int(value)
-    if kind not in (int, float) and isinstance(value, str):
+    if kind not in (int, float, bool) and isinstance(value, str):
         return value
     raise InvalidConfig(f"{name} has the wrong type: {value!r}.")
-
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "skim": {**_SHORT_WINDOWS, "stride_tokens": 512, "epochs": 2},
-    "read": {**_SHORT_WINDOWS, "stride_tokens": 384, "epochs": 5},
-    "study": {**_SHORT_WINDOWS, "stride_tokens": 192, "epochs": 8, "rank": 64, "alpha": 128},
-}

@@ -9,6 +9,7 @@ they hold nothing that it does not hold, and are left out here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True)
@@ -35,3 +36,14 @@ def cut(total: int, *, length: int, stride: int) -> list[Segment]:
     starts = list(range(0, total - length, stride))
     starts.append(total - length)
     return [Segment(index, start, start + length) for index, start in enumerate(starts)]
+
+
+def cut_at(total: int, *, length: int, offset: int) -> list[Segment]:
+    """Segments side by side that cover `total` tokens; the first one is `offset` long.
+
+    With another offset in every epoch each token is predicted from ever other neighbours, for
+    the price of one pass without overlap.
+    """
+    edges = sorted({0, *range(offset, total, length), total})
+    pairs = [(a, b) for a, b in pairwise(edges) if b - a > 1]
+    return [Segment(index, start, end) for index, (start, end) in enumerate(pairs)]

@@ -1,7 +1,7 @@
 """The training loop: a generator of `ProgressEvent`s that can be left and entered at any step.
 
-Which windows a step trains on follows from the seed and the step's number alone, so a state is
-the adapter, the optimizer and one integer. The loop knows nothing of jobs, files or threads; the
+What a step trains on follows from the plan and the step's number alone, so a state is the
+adapter, the optimizer and one integer. The loop knows nothing of jobs, files or threads; the
 device is borrowed for one micro-batch at a time through `turn`, so that a chat gets its share.
 """
 
@@ -10,16 +10,41 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
+from lift_chat.adapters.gated_memory.gates import record_gates
 from lift_chat.errors import OutOfMemory
-from lift_chat.lift.losses import FrozenHead
+from lift_chat.lift.batching import Unit, micro_batches
+from lift_chat.lift.losses import FrozenHead, Soft
 from lift_chat.lift.optimizer import MasterAdamW, rate
 from lift_chat.lift.progress import ProgressEvent
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.models.device import Turn
+
+
+class Plan(Protocol):
+    """What is trained on, step by step; the same for the same step at every call."""
+
+    @property
+    def steps(self) -> int: ...
+
+    def units(self, step: int) -> Sequence[Unit]:
+        """The step's units; the step's loss is the mean over them."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Nothing:
+    steps: int = 0
+
+    def units(self, step: int) -> Sequence[Unit]:
+        raise IndexError(step)
+
+
+NOTHING: Plan = _Nothing()
+"""The plan of a run that does not know yet what it will train on."""
 
 
 @dataclass(frozen=True)
@@ -32,22 +57,23 @@ class Fit:
 
 @dataclass
 class TrainState:
-    """A run in memory. `windows` are token ids (1, tokens) on the device."""
+    """A run in memory."""
 
     adapted: Any
     config: LiftConfig
-    windows: Sequence[torch.Tensor]
+    plan: Plan
     optimizer: MasterAdamW
+    device: torch.device
     step: int = 0
     micro_batch: int = 1
     checkpointing: bool = False
 
     @classmethod
-    def start(
-        cls, adapted: Any, config: LiftConfig, windows: Sequence[torch.Tensor], fit: Fit
-    ) -> TrainState:
+    def start(cls, adapted: Any, config: LiftConfig, plan: Plan, fit: Fit) -> TrainState:
         trainable = [weight for weight in adapted.parameters() if weight.requires_grad]
-        state = cls(adapted, config, windows, MasterAdamW(trainable), micro_batch=fit.windows)
+        device = trainable[0].device
+        optimizer = MasterAdamW(trainable)
+        state = cls(adapted, config, plan, optimizer, device, micro_batch=fit.windows)
         if fit.recompute:
             state.recompute()
         return state
@@ -59,20 +85,7 @@ class TrainState:
 
     @property
     def total(self) -> int:
-        return steps_per_epoch(self.config, len(self.windows)) * self.config.epochs
-
-
-def steps_per_epoch(config: LiftConfig, windows: int) -> int:
-    return -(-windows // config.batch_segments)
-
-
-def batch_of(config: LiftConfig, windows: int, step: int) -> list[int]:
-    """Indices of the windows of a step: each epoch is a fresh permutation, seeded by its number."""
-    per_epoch = steps_per_epoch(config, windows)
-    epoch, position = divmod(step, per_epoch)
-    shuffler = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
-    order: list[int] = torch.randperm(windows, generator=shuffler).tolist()
-    return order[position * config.batch_segments : (position + 1) * config.batch_segments]
+        return self.plan.steps
 
 
 def run_slice(
@@ -84,13 +97,14 @@ def run_slice(
     Raises `OutOfMemory` when a single window does not fit even with checkpointed activations.
     """
     head = FrozenHead(state.adapted)
-    state.adapted.train()
     started, tokens, first = time.monotonic(), 0, state.step
     while state.step < state.total:
-        batch = batch_of(state.config, len(state.windows), state.step)
-        loss, message = _step(state, head, [state.windows[i] for i in batch], turn)
+        # Between two steps somebody may have asked the model something, in eval mode.
+        state.adapted.train()
+        units = state.plan.units(state.step)
+        loss, message = _step(state, head, units, turn)
         state.step += 1
-        tokens += sum(state.windows[i].shape[1] for i in batch)
+        tokens += sum(len(sample.ids) for unit in units for sample in unit)
         seconds = time.monotonic() - started
         yield ProgressEvent(
             stage="training",
@@ -107,14 +121,27 @@ def run_slice(
             return
 
 
+def study_once(state: TrainState, units: Sequence[Unit], turn: Turn) -> int:
+    """One pass over `units` in their order, at the full rate and beside the plan: no step of it
+    is counted. Returns the tokens trained."""
+    head = FrozenHead(state.adapted)
+    state.adapted.train()
+    size = state.config.batch_segments
+    for start in range(0, len(units), size):
+        _accumulate(state, head, units[start : start + size], turn)
+        with turn():
+            state.optimizer.step(state.config.learning_rate)
+    return sum(len(sample.ids) for unit in units for sample in unit)
+
+
 def _step(
-    state: TrainState, head: FrozenHead, windows: list[torch.Tensor], turn: Turn
-) -> tuple[float, str]:
+    state: TrainState, head: FrozenHead, units: Sequence[Unit], turn: Turn
+) -> tuple[float | None, str]:
     """One optimizer step; halves the micro-batch and starts over when memory runs out."""
     message = ""
     while True:
         try:
-            loss = _accumulate(state, head, windows, turn)
+            loss = _accumulate(state, head, units, turn)
             break
         except torch.OutOfMemoryError as error:
             state.optimizer.clear()
@@ -140,29 +167,32 @@ def _shrink(state: TrainState, error: torch.OutOfMemoryError) -> str:
 
 
 def _accumulate(
-    state: TrainState, head: FrozenHead, windows: list[torch.Tensor], turn: Turn
-) -> float:
-    """Gradients of the mean loss over all labelled tokens of the step; returns that loss."""
-    labelled = sum(window.shape[1] - 1 for window in windows)
+    state: TrainState, head: FrozenHead, units: Sequence[Unit], turn: Turn
+) -> float | None:
+    """Gradients of the mean loss over the step's units.
+
+    Returns the loss of the document's text alone, in nats per token, so that the curve is one
+    thing; of everything where a run trains on no text; None for a step without any.
+    """
     decoder = decoder_of(state.adapted)
-    total = 0.0
-    for ids in micro_batches(windows, state.micro_batch):
-        with turn():
+    shown = 0.0, 0.0
+    most = state.micro_batch * state.config.segment_tokens
+    for batch in micro_batches(units, most):
+        with turn(), record_gates(state.adapted) as gates:
+            ids, labels, weights = batch.tensors(state.device)
             hidden = decoder(input_ids=ids, use_cache=False).last_hidden_state
-            nll = head.nll(hidden, ids)
-            torch.autograd.backward(nll / labelled)
-            total += float(nll.detach())
-    return total / labelled
-
-
-def micro_batches(windows: list[torch.Tensor], size: int) -> Iterator[torch.Tensor]:
-    """Windows of equal length stacked to (batch, tokens), at most `size` each; no padding."""
-    by_length: dict[int, list[torch.Tensor]] = {}
-    for window in windows:
-        by_length.setdefault(window.shape[1], []).append(window)
-    for group in by_length.values():
-        for start in range(0, len(group), size):
-            yield torch.cat(group[start : start + size])
+            if batch.soft:
+                soft = Soft.joined(batch.soft, state.device)
+                loss = head.distance(hidden, labels, soft, weights)
+            else:
+                loss = head.nll(hidden, labels, weights)
+            if batch.is_text or state.config.segments == "none":
+                shown = shown[0] + float(loss.detach()), shown[1] + batch.labelled_share
+            if state.config.gate_penalty:
+                share = batch.labelled_share
+                loss = loss + state.config.gate_penalty * share * gates.mean()
+            torch.autograd.backward(loss)
+    return shown[0] / shown[1] if shown[1] else None
 
 
 def decoder_of(model: Any) -> Any:

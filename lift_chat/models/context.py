@@ -1,30 +1,41 @@
-"""What goes into the window: the document's head half, " ... ", its tail half, the conversation.
+"""What goes into the window: a part of the document, and the conversation.
 
 The truncation is LIFT's (arXiv 2502.14644 section 4; the halves and the marker as in its
-evaluation): the head and tail of the document survive and the conversation is never cut inside a
-message; the oldest messages go first. The document travels in the first user turn, never as a
-system prompt: its words are material, not instructions.
+evaluation): head half, " ... ", tail half. Instead of them, the passages that the last question's
+words find may be shown. The conversation is never cut inside a message; the oldest messages go
+first. The document travels in the first user turn, never as a system prompt: its words are
+material, not instructions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, get_args
 
+from lift_chat.adapters.kinds import STRONGEST
 from lift_chat.errors import InvalidConfig
+from lift_chat.models import excerpt
+from lift_chat.models.excerpt import Excerpt, Place, TokenPlaces
 from lift_chat.models.loading import LoadedModel
+from lift_chat.models.prompts import MARKER, frame, prompt_ids
 from storage.records import Message, Page
 
-ContextMode = Literal["truncated", "none"]
-MARKER = " ... "
+ContextMode = Literal["truncated", "retrieved", "none"]
 RESERVE = 16
 """Tokens left free for joints between pieces that tokenise differently together than alone."""
+
+Retriever = Callable[[str], Sequence[Place]]
+"""Of a question, the passages of the document that have its words, the best first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChatSettings:
-    """How one answer is made. Raises `InvalidConfig`. `window_tokens` None: the model's default."""
+    """How one answer is made. Raises `InvalidConfig`.
+
+    `window_tokens` None: the model's default. `strength` scales what the adapter adds: 0 is the
+    base model, 1 the adapter as it was trained.
+    """
 
     context: ContextMode = "truncated"
     max_new_tokens: int = 200
@@ -32,16 +43,18 @@ class ChatSettings:
     top_p: float = 1.0
     repetition_penalty: float = 1.1
     seed: int = 0
+    strength: float = 1.0
     window_tokens: int | None = None
 
     def __post_init__(self) -> None:
         checks = {
-            "context must be truncated or none": self.context in get_args(ContextMode),
+            "context must be truncated, retrieved or none": self.context in get_args(ContextMode),
             "max_new_tokens must lie in 1..4096": 1 <= self.max_new_tokens <= 4096,
             "temperature must lie in 0..2": 0 <= self.temperature <= 2,
             "top_p must lie in (0, 1]": 0 < self.top_p <= 1,
             "repetition_penalty must lie in 1..2": 1 <= self.repetition_penalty <= 2,
             "seed must lie in 0..2147483647": 0 <= self.seed < 2**31,
+            f"strength must lie in 0..{STRONGEST}": 0 <= self.strength <= STRONGEST,
             "window_tokens must be at least 64": (self.window_tokens or 64) >= 64,
         }
         for sentence, holds in checks.items():
@@ -73,7 +86,11 @@ def _fits(value: Any, default: Any) -> bool:
 
 @dataclass(frozen=True)
 class WindowFacts:
-    """What the model was given. Token counts; `pages` names the pages that are (partly) visible."""
+    """What the model was given. Token counts; `pages` names the pages that are (partly) visible.
+
+    `mode` is what was asked for; `fell_back` says that no passage was found, so that head and tail
+    of the document are there instead.
+    """
 
     mode: str
     prompt_tokens: int
@@ -81,6 +98,7 @@ class WindowFacts:
     document_total_tokens: int
     pages: str
     dropped_messages: int
+    fell_back: bool = False
 
     def sentence(self) -> str:
         if self.mode == "none" or not self.document_tokens:
@@ -88,8 +106,9 @@ class WindowFacts:
         elif self.document_tokens == self.document_total_tokens:
             seen = f"the whole document ({self.document_tokens:,} tokens)"
         else:
+            found = self.mode == "retrieved" and not self.fell_back
             seen = (
-                f"pages {self.pages} ({self.document_tokens:,} of "
+                f"{'passages on ' if found else ''}pages {self.pages} ({self.document_tokens:,} of "
                 f"{self.document_total_tokens:,} tokens); the rest comes from weights"
             )
         dropped = (
@@ -97,7 +116,12 @@ class WindowFacts:
             if self.dropped_messages
             else ""
         )
-        return f"In the window: {seen}.{dropped}"
+        missed = (
+            " No passage has words of the question, so beginning and end are shown."
+            if self.fell_back
+            else ""
+        )
+        return f"In the window: {seen}.{missed}{dropped}"
 
 
 @dataclass(frozen=True)
@@ -110,10 +134,15 @@ class Window:
 
 @dataclass(frozen=True)
 class Source:
-    """The document behind an adapter: its title and pages; no pages when the text is gone."""
+    """The document behind an adapter: its title and pages; no pages when the text is gone.
+
+    `places` are those of the text's tokens, if they are known already.
+    """
 
     title: str
     pages: Sequence[Page]
+    retriever: Retriever | None = None
+    places: TokenPlaces | None = None
 
     @property
     def text(self) -> str:
@@ -127,7 +156,7 @@ def assemble(
     long for the model."""
     limit = loaded.limit - settings.max_new_tokens
     budget = min(settings.window_tokens or loaded.window, limit)
-    document = settings.context == "truncated" and bool(source.pages)
+    document = settings.context != "none" and bool(source.pages)
     kept = list(messages)
     room = budget // 2 if document else budget
     while len(kept) > 1 and _length(loaded, source.title, kept) > room:
@@ -135,74 +164,42 @@ def assemble(
     used = _length(loaded, source.title, kept)
     if used > limit or not kept:
         raise InvalidConfig(f"The message is too long: {used} tokens, the model takes {limit}.")
-    excerpt = _Excerpt.of(loaded, source, max(budget - used - RESERVE, 0) if document else 0)
-    ids = _prompt(loaded, source.title, kept, excerpt.text)
+    room = max(budget - used - RESERVE, 0) if document else 0
+    shown, fell_back = _excerpt(loaded, source, settings.context, kept[-1].content, room)
+    ids = _prompt(loaded, source.title, kept, shown.text)
     facts = WindowFacts(
         mode=settings.context,
         prompt_tokens=len(ids),
-        document_tokens=excerpt.tokens,
-        document_total_tokens=excerpt.total,
-        pages=excerpt.pages,
+        document_tokens=shown.tokens,
+        document_total_tokens=shown.total,
+        pages=shown.pages,
         dropped_messages=len(messages) - len(kept),
+        fell_back=fell_back,
     )
     return Window(ids, facts)
 
 
-@dataclass(frozen=True)
-class _Excerpt:
-    text: str
-    tokens: int
-    total: int
-    pages: str
-
-    @classmethod
-    def of(cls, loaded: LoadedModel, source: Source, budget: int) -> _Excerpt:
-        text = source.text
-        encoded = loaded.tokenizer(
-            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
-        )
-        offsets: list[tuple[int, int]] = encoded["offset_mapping"]
-        total = len(offsets)
-        if total <= budget:
-            return cls(text, total, total, _page_names(source.pages, [(0, len(text))]))
-        budget -= len(loaded.tokenizer(MARKER, add_special_tokens=False)["input_ids"])
-        if budget < 2:
-            return cls("", 0, total, "")
-        head, tail = offsets[(budget + 1) // 2 - 1][1], offsets[total - budget // 2][0]
-        spans = [(0, head), (tail, len(text))]
-        joined = text[:head].rstrip() + MARKER + text[tail:].lstrip()
-        return cls(joined, budget, total, _page_names(source.pages, spans))
+def _excerpt(
+    loaded: LoadedModel, source: Source, mode: ContextMode, question: str, budget: int
+) -> tuple[Excerpt, bool]:
+    """What of the document is shown, and whether it is not what was asked for."""
+    text, pages = source.text, source.pages
+    places = source.places or TokenPlaces.of(loaded.tokenizer, text)
+    if len(places) <= budget:
+        return excerpt.whole(text, places, pages), False
+    marker = len(loaded.tokenizer(MARKER, add_special_tokens=False)["input_ids"])
+    retrieve = source.retriever if mode == "retrieved" and budget else None
+    found = retrieve(question) if retrieve else ()
+    if found:
+        return excerpt.passages(text, places, pages, budget, marker, found), False
+    shown = excerpt.ends(text, places, pages, budget, marker)
+    return shown, mode == "retrieved" and bool(shown.text)
 
 
-def _page_names(pages: Sequence[Page], spans: Sequence[tuple[int, int]]) -> str:
-    """Pages touched by the character spans, as "1-3, 9"."""
-    runs: list[list[int]] = []
-    for page in pages:
-        if not any(page.start < end and start < page.end for start, end in spans):
-            continue
-        if runs and page.number == runs[-1][1] + 1:
-            runs[-1][1] = page.number
-        else:
-            runs.append([page.number, page.number])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
-
-
-def _prompt(
-    loaded: LoadedModel, title: str, messages: Sequence[Message], excerpt: str
-) -> list[int]:
+def _prompt(loaded: LoadedModel, title: str, messages: Sequence[Message], shown: str) -> list[int]:
     turns = [{"role": message.role, "content": message.content} for message in messages]
-    turns[0]["content"] = frame(title, turns[0]["content"], excerpt)
-    encoded = loaded.tokenizer.apply_chat_template(
-        turns, add_generation_prompt=True, enable_thinking=False, return_dict=True
-    )
-    ids: list[int] = encoded["input_ids"]
-    return ids
-
-
-def frame(title: str, question: str, excerpt: str) -> str:
-    """The first user turn; the same words with and without a document."""
-    passage = f"{excerpt}\n\n" if excerpt else ""
-    return f"{passage}Answer the question based on “{title}”.\n\n{question}"
+    turns[0]["content"] = frame(title, turns[0]["content"], shown)
+    return prompt_ids(loaded, turns)
 
 
 def _length(loaded: LoadedModel, title: str, messages: Sequence[Message]) -> int:

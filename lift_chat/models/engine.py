@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from lift_chat.adapters import lora
+from lift_chat.adapters import kinds
 from lift_chat.errors import AdapterMismatch
 from lift_chat.models.loading import LoadedModel
 from storage.records import Adapter
@@ -86,7 +86,8 @@ class Engine:
             yield
 
     def adapted(self, adapter: Adapter, folder: Callable[[], Path]) -> Any:
-        """The chat tree with this adapter on it; switching loads files, never the base.
+        """The chat tree with this adapter on it, at the strength it was trained with; switching
+        loads files, never the base.
 
         `folder` is asked only when the files have to be read.
 
@@ -99,7 +100,7 @@ class Engine:
         with self._loading:
             held, tree = self._chat
             if held != adapter.id:
-                tree = lora.load(base.twin(), folder())
+                tree = kinds.load(base.twin(), folder())
                 self._chat = (adapter.id, tree)
             return tree
 
@@ -115,11 +116,39 @@ class Engine:
             torch.cuda.empty_cache()
 
 
+def at_strength(tree: Any, strength: float) -> Any:
+    """The chat tree for an answer at `strength`: 1 is as trained, 0 exactly the base."""
+    return tree if strength == 1 else _AtStrength(tree, strength)
+
+
+class _AtStrength:
+    """Stands in for a tree that other chats use at other strengths: set for one call of it, within
+    the caller's turn, and taken back."""
+
+    def __init__(self, tree: Any, strength: float) -> None:
+        self._tree, self._strength = tree, strength
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tree, name)
+
+    def __call__(self, *args: Any, **inputs: Any) -> Any:
+        kinds.set_strength(self._tree, self._strength)
+        try:
+            return self._tree(*args, **inputs)
+        finally:
+            kinds.set_strength(self._tree, 1.0)
+
+
 def mismatch_of(adapter: Adapter, base: LoadedModel) -> str:
     """One sentence when the adapter was made for another base, else ''."""
     identity = base.identity
     if adapter.base_fingerprint == identity.fingerprint:
         return ""
+    if adapter.base_fingerprint == identity.bare:
+        return (
+            f"“{adapter.name}” was made for {adapter.base_model} without its reader; "
+            f"start lift-chat with --reader none."
+        )
     if adapter.base_model != identity.name:
         return (
             f"“{adapter.name}” was made for {adapter.base_model}, but {identity.name} is loaded; "

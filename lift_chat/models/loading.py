@@ -32,11 +32,17 @@ DEFAULT_WINDOW = 7800
 
 @dataclass(frozen=True)
 class BaseIdentity:
-    """What an adapter must be used with. `revision` is a commit for Hub models, else ''."""
+    """What an adapter must be used with. `revision` is a commit for Hub models, else ''.
+
+    `reader` names the warm start merged into the weights, and `bare` is the fingerprint that they
+    would have without it; both '' where there is none.
+    """
 
     name: str
     revision: str
     fingerprint: str
+    reader: str = ""
+    bare: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lift_chat.adapters import lora
+from lift_chat.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
 from lift_chat.errors import LiftChatError
-from lift_chat.lift.lesson import tokenize, training_windows
+from lift_chat.lift.curriculum import Curriculum
 from lift_chat.lift.recipe import LiftConfig
+from lift_chat.lift.tokens import tokenize
 from lift_chat.lift.train import Fit, TrainState, run_slice
 from lift_chat.models.loading import LoadedModel
 from tests.conftest import TALE, load, make_model, no_turn
@@ -26,7 +28,12 @@ CONFIG = LiftConfig(
 
 def trained(tiny: LoadedModel) -> Any:
     adapted = lora.attach(tiny.twin(), CONFIG)
-    state = TrainState.start(adapted, CONFIG, training_windows(tokenize(tiny, TALE), CONFIG), Fit())
+    state = TrainState.start(
+        adapted,
+        CONFIG,
+        Curriculum(tiny, "Orrin Vale", tokenize(tiny, TALE)[0].tolist(), CONFIG),
+        Fit(),
+    )
     list(run_slice(state, no_turn))
     return adapted.eval()
 
@@ -76,16 +83,16 @@ def test_plain_peft_loads_it_in_a_process_without_this_project(
 
 
 def test_the_base_and_its_rank_are_written_as_other_servers_need_them(saved: Path) -> None:
-    config = json.loads((saved / lora.CONFIG_FILE).read_text())
+    config = json.loads((saved / CONFIG_FILE).read_text())
     assert config["base_model_name_or_path"] == "tiny"
     assert (config["r"], config["lora_alpha"], config["bias"]) == (8, 16, "none")
     assert not config["use_dora"] and not config["modules_to_save"]
-    assert all("lm_head" not in name for name in load_file(saved / lora.WEIGHTS_FILE))
+    assert all("lm_head" not in name for name in load_file(saved / WEIGHTS_FILE))
 
 
 def edit(**changes: Any) -> Callable[[Path], None]:
     def apply(folder: Path) -> None:
-        path = folder / lora.CONFIG_FILE
+        path = folder / CONFIG_FILE
         path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
     return apply
@@ -93,17 +100,17 @@ def edit(**changes: Any) -> Callable[[Path], None]:
 
 def retensor(change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]) -> Any:
     def apply(folder: Path) -> None:
-        save_file(change(load_file(folder / lora.WEIGHTS_FILE)), folder / lora.WEIGHTS_FILE)
+        save_file(change(load_file(folder / WEIGHTS_FILE)), folder / WEIGHTS_FILE)
 
     return apply
 
 
 def to_pickle(folder: Path) -> None:
-    (folder / lora.WEIGHTS_FILE).rename(folder / "adapter_model.bin")
+    (folder / WEIGHTS_FILE).rename(folder / "adapter_model.bin")
 
 
 def truncate(folder: Path) -> None:
-    path = folder / lora.WEIGHTS_FILE
+    path = folder / WEIGHTS_FILE
     path.write_bytes(path.read_bytes()[:-100])
 
 
@@ -127,9 +134,9 @@ def truncate(folder: Path) -> None:
         retensor(lambda t: {**t, "base_model.model.extra": torch.ones(2)}),
         to_pickle,
         truncate,
-        lambda folder: (folder / lora.CONFIG_FILE).write_text("{"),
-        lambda folder: (folder / lora.CONFIG_FILE).write_text("[]"),
-        lambda folder: (folder / lora.CONFIG_FILE).unlink(),
+        lambda folder: (folder / CONFIG_FILE).write_text("{"),
+        lambda folder: (folder / CONFIG_FILE).write_text("[]"),
+        lambda folder: (folder / CONFIG_FILE).unlink(),
     ],
 )
 def test_a_damaged_or_hostile_adapter_is_refused_with_one_sentence(

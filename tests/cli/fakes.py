@@ -15,8 +15,10 @@ from lift_chat.chat import Comparison
 from lift_chat.commands.program import Program
 from lift_chat.costs import Estimate
 from lift_chat.errors import LibraryInUse, NotFound, UnreadableDocument
+from lift_chat.evaluation.measuring import load_base
 from lift_chat.jobs import JobStatus
 from lift_chat.lift.recipe import LiftConfig
+from lift_chat.models.citations import Citation
 from lift_chat.models.context import ChatSettings, WindowFacts
 from lift_chat.models.device import Device
 from lift_chat.settings import Settings
@@ -68,6 +70,7 @@ class FakeLiftChat:
     mismatch: str = ""
     asked: list[list[Message]] = field(default_factory=list)
     closed_answers: int = 0
+    settings_given: list[ChatSettings] = field(default_factory=list)
     device: Device = CPU
     _seen: int = 0
 
@@ -172,6 +175,7 @@ class FakeLiftChat:
     ) -> Iterator[str]:
         told = [Message("user", messages)] if isinstance(messages, str) else list(messages)
         self.asked.append(told)
+        self.settings_given.append(settings)
         try:
             for number, piece in enumerate(PIECES):
                 if self.interrupt_at and number == self.interrupt_at:
@@ -193,6 +197,11 @@ class FakeLiftChat:
             base += piece
             yield Comparison(adapted, base, window)
 
+    def citations(self, adapter_id: str, answer: str, *, question: str = "") -> list[Citation]:
+        if "Sable Quist" not in answer:
+            return []
+        return [Citation(3, "3", 20, 60, "The lamp was lit by a keeper named Sable Quist.", 1.0)]
+
 
 @dataclass
 class Desk:
@@ -206,7 +215,13 @@ class Desk:
 
     @property
     def program(self) -> Program:
-        return Program(open=self._open, read=self._read, change=self._change, serve=self._serve)
+        return Program(
+            open=self._open,
+            read=self._read,
+            change=self._change,
+            serve=self._serve,
+            base=lambda settings: lambda: load_base(settings),
+        )
 
     def _open(self, settings: Settings, *, worker: bool) -> Any:
         if self.in_use:

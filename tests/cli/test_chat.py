@@ -28,6 +28,25 @@ def test_one_question_prints_the_answer_and_what_was_in_the_window(
     assert "pages 1, 3 (100 of 8,540 tokens)" in outcome.err
 
 
+def test_the_pages_of_an_answer_follow_it_unless_they_are_not_wanted(
+    type_in: Type, adapter: Adapter
+) -> None:
+    quote = "Page 3: “The lamp was lit by a keeper named Sable Quist.”"
+    outcome = type_in("chat", "tale", "-m", "Who lit it?")
+    assert outcome.err.splitlines()[0] == quote
+    assert quote in type_in("chat", "tale", "-m", "Who lit it?", "--compare").err
+    outcome = type_in("chat", "tale", "-m", "Who lit it?", "--no-pages")
+    assert "Page 3" not in outcome.err and outcome.out == f"{ANSWER}\n"
+
+
+def test_strength_and_context_reach_the_model(type_in: Type, adapter: Adapter, desk: Desk) -> None:
+    type_in("chat", "tale", "-m", "Who?", "--strength", "0.5", "--context", "retrieved")
+    (given,) = desk.services[-1].settings_given
+    assert (given.strength, given.context) == (0.5, "retrieved")
+    refused = type_in("chat", "tale", "-m", "Who?", "--strength", "2")
+    assert (refused.status, refused.err) == (1, "strength must lie in 0..1.5.\n")
+
+
 def test_context_none_is_said(type_in: Type, adapter: Adapter) -> None:
     outcome = type_in("chat", "tale", "-m", "Who?", "--context", "none")
     assert "from weights alone" in outcome.err
@@ -37,6 +56,8 @@ def test_json_has_answer_and_window(type_in: Type, adapter: Adapter) -> None:
     facts = type_in("chat", adapter.id, "-m", "Who?", "--json").json
     assert facts["answer"] == ANSWER
     assert facts["window"]["document_tokens"] == 100
+    assert facts["citations"][0]["page"] == 3
+    assert "citations" not in type_in("chat", adapter.id, "-m", "Who?", "--json", "--no-pages").json
     both = type_in("chat", adapter.id, "-m", "Who?", "--json", "--compare").json
     assert (both["answer"], both["base_answer"]) == (ANSWER, "I do not know.")
 
@@ -85,4 +106,4 @@ def test_a_library_in_use_is_one_sentence(type_in: Type, adapter: Adapter, desk:
 def test_wrong_flags_are_refused(type_in: Type, adapter: Adapter) -> None:
     assert type_in("chat", "tale", "--json").status == 2
     refused = type_in("chat", "tale", "-m", "Who?", "--context", "all")
-    assert (refused.status, refused.err) == (1, "context must be truncated or none.\n")
+    assert (refused.status, refused.err) == (1, "context must be truncated, retrieved or none.\n")

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 from transformers import Gemma2Config, Gemma2ForCausalLM, GraniteConfig, GraniteForCausalLM
 
-from lift_chat.lift.losses import CHUNK, IGNORE, FrozenHead
+from lift_chat.lift.losses import CHUNK, IGNORE, FrozenHead, Soft
 from lift_chat.models.loading import LoadedModel
 
 
@@ -25,6 +25,63 @@ def test_loss_and_gradient_equal_plain_cross_entropy_over_several_chunks(tiny: L
     (plain_gradient,) = torch.autograd.grad(plain, hidden)
     torch.testing.assert_close(ours, plain)
     torch.testing.assert_close(ours_gradient, plain_gradient)
+
+
+def batch(tokens: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Hidden states of three rows, labels at some positions, and a weight for each row."""
+    torch.manual_seed(3)
+    hidden = torch.randn(3, tokens, 32, requires_grad=True)
+    labels = torch.randint(0, 300, (3, tokens))
+    labels[0, ::3] = IGNORE
+    labels[1, : tokens // 2] = IGNORE
+    return hidden, labels, torch.tensor([0.5, 2.0, 0.0625])
+
+
+def compare(ours: torch.Tensor, plain: torch.Tensor, hidden: torch.Tensor) -> None:
+    """The same value and the same gradient, also of three times the loss."""
+    (our_gradient,) = torch.autograd.grad(3 * ours, hidden)
+    (plain_gradient,) = torch.autograd.grad(3 * plain, hidden)
+    torch.testing.assert_close(ours, plain)
+    torch.testing.assert_close(our_gradient, plain_gradient)
+    assert float(plain_gradient.abs().max()) > 0.1
+
+
+@pytest.mark.parametrize("tokens", [9, CHUNK + 50])
+def test_weighted_loss_and_gradient_equal_plain_cross_entropy(
+    tiny: LoadedModel, tokens: int
+) -> None:
+    hidden, labels, weights = batch(tokens)
+    logits = tiny.model.get_output_embeddings()(hidden)[:, :-1]
+    each = functional.cross_entropy(
+        logits.transpose(1, 2), labels[:, 1:], ignore_index=IGNORE, reduction="none"
+    )
+    ours = FrozenHead(tiny.model).nll(hidden, labels, weights)
+    compare(ours, (each.sum(1) * weights).sum(), hidden)
+
+
+@pytest.mark.parametrize("tokens", [9, CHUNK + 50])
+def test_distance_and_gradient_equal_a_plain_divergence_from_the_teachers_tokens(
+    tiny: LoadedModel, tokens: int
+) -> None:
+    hidden, labels, weights = batch(tokens)
+    rows, places = (labels[:, 1:] != IGNORE).nonzero(as_tuple=True)
+    teacher = torch.randn(len(rows), 300)
+    top = teacher.log_softmax(-1).topk(20)
+    student = tiny.model.get_output_embeddings()(hidden)[rows, places].log_softmax(-1)
+    told = top.values.log_softmax(-1)
+    each = (told.exp() * (told - student.gather(-1, top.indices))).sum(-1)
+    ours = FrozenHead(tiny.model).distance(hidden, labels, Soft(top.indices, top.values), weights)
+    compare(ours, (each * weights[rows]).sum(), hidden)
+
+
+def test_a_student_that_says_what_its_teacher_says_has_nothing_to_learn(tiny: LoadedModel) -> None:
+    hidden, labels, weights = batch(12)
+    known = labels[:, 1:] != IGNORE
+    spoken = tiny.model.get_output_embeddings()(hidden.detach())[:, :-1][known].log_softmax(-1)
+    everything = torch.arange(spoken.shape[1]).expand_as(spoken)
+    loss = FrozenHead(tiny.model).distance(hidden, labels, Soft(everything, spoken), weights)
+    (gradient,) = torch.autograd.grad(loss, hidden)
+    assert abs(float(loss.detach())) < 1e-4 and float(gradient.abs().max()) < 1e-5
 
 
 def test_no_labelled_position_means_no_loss(tiny: LoadedModel) -> None:

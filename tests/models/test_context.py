@@ -6,6 +6,7 @@ import pytest
 
 from lift_chat.errors import InvalidConfig
 from lift_chat.models.context import ChatSettings, Source, Window, assemble, frame
+from lift_chat.models.excerpt import Place, TokenPlaces
 from lift_chat.models.loading import LoadedModel
 from storage.records import Message, Page
 
@@ -94,6 +95,93 @@ def test_prompts_with_and_without_document_use_the_same_words() -> None:
     assert frame("T", "Q?", "TEXT") == "TEXT\n\n" + frame("T", "Q?", "")
 
 
+def places_of(*words: int) -> list[Place]:
+    """Ten words each, from these on."""
+    text = source().text
+    return [
+        (text.index(WORDS[word]), text.index(WORDS[word + 9]) + len(WORDS[0])) for word in words
+    ]
+
+
+def retrieve(tiny: LoadedModel, found: list[Place], **settings: Any) -> Window:
+    given = Source(source().title, source().pages, lambda question: found)
+    chosen = ChatSettings(**{"max_new_tokens": 20, "context": "retrieved", **settings})
+    return assemble(tiny, given, QUESTION, chosen)
+
+
+def test_passages_stand_in_the_order_of_the_document(tiny: LoadedModel) -> None:
+    window = retrieve(tiny, places_of(300, 60, 210), window_tokens=900)
+    text = prompt(tiny, window)
+    assert [text.index(WORDS[n]) for n in (60, 210, 300)] == sorted(
+        text.index(WORDS[n]) for n in (60, 210, 300)
+    )
+    assert text.count(" ... ") == 2
+    assert WORDS[0] not in text and WORDS[399] not in text
+    assert window.facts.pages == "2, 5, 7" and not window.facts.fell_back
+    assert "passages on pages 2, 5, 7" in window.facts.sentence()
+
+
+def test_the_best_passages_are_kept_when_not_all_fit(tiny: LoadedModel) -> None:
+    window = retrieve(tiny, places_of(300, 60, 210), window_tokens=290)
+    text = prompt(tiny, window)
+    assert len(window.ids) <= 290
+    assert WORDS[300] in text and WORDS[60] in text and WORDS[210] not in text
+    shown = [" ".join(WORDS[first : first + 10]) for first in (60, 300)]
+    tokens = sum(len(tiny.tokenizer(piece)["input_ids"]) for piece in shown)
+    assert window.facts.document_tokens == tokens
+
+
+def test_neighbouring_passages_are_one_piece_again(tiny: LoadedModel) -> None:
+    (start, middle), (_, end) = places_of(110, 120)
+    text = prompt(tiny, retrieve(tiny, [(middle, end), (start, middle)], window_tokens=600))
+    assert " ".join(WORDS[110:130]) in text and " ... " not in text
+
+
+def test_a_best_passage_that_is_too_long_is_cut(tiny: LoadedModel) -> None:
+    (start, _), (_, end) = places_of(100, 300)
+    window = retrieve(tiny, [(start, end)], window_tokens=300)
+    text = prompt(tiny, window)
+    assert len(window.ids) <= 300 and WORDS[100] in text and WORDS[309] not in text
+
+
+def test_where_no_passage_is_found_head_and_tail_are_shown_and_it_is_said(
+    tiny: LoadedModel,
+) -> None:
+    window = retrieve(tiny, [], window_tokens=400)
+    assert window.ids == ask(tiny, QUESTION, window_tokens=400).ids
+    assert (window.facts.mode, window.facts.fell_back) == ("retrieved", True)
+    assert "pages 1, 8" in window.facts.sentence()
+    assert "No passage has words of the question" in window.facts.sentence()
+
+
+def test_passages_are_looked_for_with_the_last_question(tiny: LoadedModel) -> None:
+    asked: list[str] = []
+
+    def retriever(question: str) -> list[Place]:
+        asked.append(question)
+        return places_of(60)
+
+    given = Source("T", source().pages, retriever)
+    history = [Message("user", "First?"), Message("assistant", "Yes."), Message("user", "Second?")]
+    settings = ChatSettings(max_new_tokens=20, context="retrieved", window_tokens=600)
+    assemble(tiny, given, history, settings)
+    assert asked == ["Second?"]
+
+
+def test_a_document_that_fits_is_given_whole_whatever_is_asked_for(tiny: LoadedModel) -> None:
+    short = Source("Short", [Page(1, "1", 0, 12, "One two six.")], lambda question: [(0, 3)])
+    window = assemble(tiny, short, QUESTION, ChatSettings(max_new_tokens=20, context="retrieved"))
+    assert "One two six." in prompt(tiny, window)
+    assert "the whole document" in window.facts.sentence()
+
+
+def test_known_token_places_change_nothing(tiny: LoadedModel) -> None:
+    places = TokenPlaces.of(tiny.tokenizer, source().text)
+    known = Source(source().title, source().pages, places=places)
+    settings = ChatSettings(max_new_tokens=20, window_tokens=400)
+    assert assemble(tiny, known, QUESTION, settings) == ask(tiny, QUESTION, window_tokens=400)
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -104,6 +192,10 @@ def test_prompts_with_and_without_document_use_the_same_words() -> None:
         {"top_p": 0},
         {"seed": 1.5},
         {"seed": -1},
+        {"strength": 1.6},
+        {"strength": -0.1},
+        {"strength": float("nan")},
+        {"strength": "strong"},
         {"window_tokens": 10},
         {"window_tokens": "big"},
         {"style": "rude"},
@@ -115,5 +207,5 @@ def test_settings_from_outside_are_checked(values: dict[str, Any]) -> None:
 
 
 def test_settings_survive_the_way_through_json() -> None:
-    settings = ChatSettings(temperature=1, window_tokens=100, context="none")
+    settings = ChatSettings(temperature=1, window_tokens=100, context="none", strength=0.5)
     assert ChatSettings.from_dict(settings.to_dict()) == settings

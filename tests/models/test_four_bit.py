@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from lift_chat.adapters import lora
-from lift_chat.lift.lesson import tokenize, training_windows
+from lift_chat.lift.curriculum import Curriculum
 from lift_chat.lift.recipe import LiftConfig
+from lift_chat.lift.tokens import probe_windows, tokenize
 from lift_chat.lift.train import Fit, TrainState, mean_loss, run_slice
 from lift_chat.models.loading import LoadedModel, load_model
 from tests.conftest import CPU, TALE, load, no_turn
@@ -42,9 +43,12 @@ def test_an_adapter_is_trained_on_four_bit_weights_and_loads_again(
     quantised: LoadedModel, tmp_path: Path
 ) -> None:
     adapted = lora.attach(quantised.twin(), CONFIG)
-    windows = training_windows(tokenize(quantised, TALE), CONFIG)
+    ids = tokenize(quantised, TALE)
+    windows = probe_windows(ids, CONFIG)
     before = list(mean_loss(adapted, windows, no_turn))[-1]
-    state = TrainState.start(adapted, CONFIG, windows, Fit())
+    state = TrainState.start(
+        adapted, CONFIG, Curriculum(quantised, "Orrin Vale", ids[0].tolist(), CONFIG), Fit()
+    )
     list(run_slice(state, no_turn))
     after = list(mean_loss(adapted, windows, no_turn))[-1]
     assert after < before - 0.5

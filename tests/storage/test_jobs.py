@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -306,6 +307,28 @@ def test_progress_is_on_the_job(library: Library) -> None:
     assert (seen.stage, seen.step, seen.total, seen.message) == ("train", 3, 12, "reading ?")
 
 
+def test_pinned_answers_are_on_the_job_in_every_state(library: Library) -> None:
+    job = running_job(library)
+    assert job.pinned == []
+    answers = [{"step": 0, "text": "A guess."}, {"step": 8, "text": "The “keeper”\n\u2028"}]
+    pinned = [{"question": "Who lit the lamp?", "gold": "The keeper", "answers": answers}]
+    library.set_pinned(job.id, pinned)
+    assert library.job(job.id, ALICE).pinned == pinned
+    library.finish_job(job.id, "failed")
+    assert library.requeue_job(job.id, ALICE).pinned == pinned
+    claimed = library.claim_next_job()
+    assert claimed is not None and claimed.pinned == pinned
+    library.set_pinned(job.id, [])
+    assert [job.pinned for job in library.jobs(ALICE)] == [[]]
+
+
+def test_the_result_of_an_exam_is_a_point_of_the_curve(library: Library) -> None:
+    job = running_job(library)
+    exams = [12.5, None, float("nan"), 0.0]
+    library.add_metrics(job.id, [replace(point(1.0), loss=None, exam=exam) for exam in exams])
+    assert [m.exam for m in library.metrics(job.id)] == [12.5, None, None, 0.0]
+
+
 def point(loss: float, *, rate: float = 10.0) -> Metric:
     return Metric(0, "train", 1, 9, loss, 100, rate, 0.5, None)
 
@@ -336,6 +359,7 @@ def test_what_is_not_finite_is_stored_as_unknown(library: Library) -> None:
         lambda library: library.progress("x", "", 0, 0, ""),
         lambda library: library.add_metrics("x", [point(1.0)]),
         lambda library: library.metrics("x"),
+        lambda library: library.set_pinned("x", []),
         lambda library: library.run_folder("../../x"),
     ],
 )

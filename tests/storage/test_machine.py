@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from tests.storage.workbench import (
     check,
     publish,
     reopened,
+    study_items,
 )
 
 owners = st.sampled_from([ALICE, BOB])
@@ -42,6 +44,7 @@ class LibraryMachine(RuleBasedStateMachine):
         self.library = Library.open(self.root)
         self.expected_documents: dict[str, tuple[str, str]] = {}  # id: (owner, text)
         self.expected_adapters: dict[str, tuple[str, str]] = {}  # id: (owner, name)
+        self.expected_questions: dict[str, tuple[str, ...]] = {}  # by the document's id
         self.running: Job | None = None
 
     @rule(target=documents, owner=owners, text=texts)
@@ -50,6 +53,27 @@ class LibraryMachine(RuleBasedStateMachine):
         assert created == ((owner, text) not in self.expected_documents.values())
         self.expected_documents[document.id] = (owner, text)
         return owner, document.id
+
+    @rule(document=documents, questions=st.lists(st.sampled_from(["a?", "b\u2028?"]), max_size=2))
+    def study(self, document: tuple[str, str], questions: list[str]) -> None:
+        owner, document_id = document
+        items = [replace(item, end=0, evidence="") for item in study_items(*questions)]
+        if document_id not in self.expected_documents:
+            with pytest.raises(NotFound):
+                self.library.set_study_items(document_id, owner, items)
+        else:
+            self.library.set_study_items(document_id, owner, items)
+            self.expected_questions[document_id] = tuple(questions)
+
+    @rule(text=texts)
+    def damage(self, text: str) -> None:
+        """The folder of a text loses a file, and is made whole by adding the text again."""
+        for document_id, (owner, known) in self.expected_documents.items():
+            if known == text:
+                sha256 = self.library.document(document_id, owner).sha256
+                (self.root / "documents" / sha256 / "text.jsonl").unlink()
+                assert add_document_twice_told(self.library, text, owner=owner)[1] is False
+                return
 
     @rule(document=documents)
     def enqueue(self, document: tuple[str, str]) -> None:
@@ -176,6 +200,9 @@ class LibraryMachine(RuleBasedStateMachine):
             for document_id, text in mine.items():
                 pages = self.library.pages(document_id, owner)
                 assert "".join(page.text for page in pages) == text
+                items = self.library.study_items(document_id, owner)
+                expected = self.expected_questions.get(document_id, ())
+                assert tuple(item.question for item in items) == expected
             adapters = {a.id: a.name for a in self.library.adapters(owner)}
             hers = {i: name for i, (who, name) in self.expected_adapters.items() if who == owner}
             assert adapters == hers

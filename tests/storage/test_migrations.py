@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import sqlite3
+import zipfile
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,14 @@ from storage.connection import WAL_IS_SAFE, Index
 from storage.errors import LibraryDamaged
 from storage.library import Library
 from storage.migrations import APPLICATION_ID, BACKUPS_KEPT, SCHEMA_VERSION
-from tests.storage.workbench import absorb, check, reopened
+from storage.records import Message
+from storage.recovery import Findings
+from tests.storage.workbench import ALICE, BOB, absorb, check, reopened
 
+STEPS = {
+    "m001_create_tables": migrations.m001_create_tables,
+    "m002_exams_and_pinned_answers": migrations.m002_exams_and_pinned_answers,
+}
 EXPECTED = {
     "documents": {
         "seq": "INTEGER",
@@ -72,6 +80,7 @@ EXPECTED = {
         "created_at": "TEXT",
         "started_at": "TEXT",
         "finished_at": "TEXT",
+        "pinned": "TEXT",
     },
     "metrics": {
         "job_id": "TEXT",
@@ -84,6 +93,7 @@ EXPECTED = {
         "tokens_per_second": "REAL",
         "seconds": "REAL",
         "eta_seconds": "REAL",
+        "exam": "REAL",
     },
     "conversations": {
         "seq": "INTEGER",
@@ -147,7 +157,7 @@ def test_the_schema_version_counts_the_migrations(library: Library, root: Path) 
     db = Database(root / "library.sqlite")
     applied = [step.name for step in migrations.migrations.applied(db)]
     db.close()
-    assert applied == ["m001_create_tables"]
+    assert applied == ["m001_create_tables", "m002_exams_and_pinned_answers"]
     assert len(applied) == SCHEMA_VERSION
 
 
@@ -196,22 +206,21 @@ def test_a_library_of_a_newer_version_is_refused_and_left_alone(root: Path, by: 
 
 
 @pytest.fixture
-def two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def one_step_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next version of the schema, which adds a table."""
     later = Migrations("lift-chat")
 
-    @later(name="m001_create_tables")
-    def first(db: Database) -> None:
-        migrations.m001_create_tables(db)
+    for name, step in STEPS.items():
+        later(name=name)(step)
 
     @later()
-    def m002_shelves(db: Database) -> None:
-        db.execute("PRAGMA user_version = 2")
+    def m999_shelves(db: Database) -> None:
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
         db.execute("CREATE TABLE shelves (name TEXT) STRICT")
 
     monkeypatch.setattr(migrations, "migrations", later)
     for module in (migrations, repair):
-        monkeypatch.setattr(module, "SCHEMA_VERSION", 2)
+        monkeypatch.setattr(module, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
 
 
 def backups(root: Path) -> list[Path]:
@@ -224,20 +233,108 @@ def test_an_older_library_is_copied_and_then_brought_up_to_date(
     with Library.open(root) as library:
         adapter = absorb(library)
     assert backups(root) == []
-    request.getfixturevalue("two_steps")
+    request.getfixturevalue("one_step_more")
     with reopened(root) as library:
         assert library.adapter(adapter.id, adapter.owner) == adapter
     (copy,) = backups(root)
-    assert copy.name.startswith("library.sqlite.backup-v1-")
+    assert copy.name.startswith(f"library.sqlite.backup-v{SCHEMA_VERSION}-")
     with closing(sqlite3.connect(copy)) as db:
         assert db.execute("SELECT id FROM adapters").fetchall() == [(adapter.id,)]
-        assert db.execute("PRAGMA user_version").fetchone()[0] == 1
+        assert db.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
     check(root)
     with reopened(root):
         assert backups(root) == [copy]
 
 
-def test_a_fresh_library_has_nothing_to_copy(root: Path, two_steps: None) -> None:
+@pytest.fixture
+def version_1(root: Path) -> Path:
+    """A library that the first released version wrote, with something in every table."""
+    with zipfile.ZipFile(Path(__file__).with_name("version-1.zip")) as archive:
+        archive.extractall(root)
+    return root
+
+
+def test_a_library_of_version_1_opens_with_all_it_holds(version_1: Path) -> None:
+    before = (version_1 / "library.sqlite").read_bytes()
+    with Library.open(version_1) as library:
+        assert library.findings == Findings()
+        (adapter,) = library.adapters(ALICE, "lamp sea mine")
+        library.verify_adapter(adapter.id, ALICE)
+        (document,), (his,) = library.documents(ALICE), library.documents(BOB)
+        assert document.sha256 == his.sha256
+        assert library.document_text(document.id, ALICE) == "The lamp\n\n was lit."
+        (conversation,) = library.conversations(adapter.id, ALICE)
+        assert library.messages(conversation.id, ALICE) == [Message("user", "hello", {"n": 1})]
+        running, done = library.jobs(ALICE)
+        assert (done.state, done.adapter_id, done.pinned) == ("done", adapter.id, [])
+        assert (running.state, running.step, running.pinned) == ("running", 1, [])
+        points = library.metrics(running.id)
+        assert [(point.loss, point.exam) for point in points] == [
+            (3.0, None),
+            (2.0, None),
+            (1.0, None),
+        ]
+        library.set_pinned(running.id, [{"question": "Who?"}])
+        library.add_metrics(running.id, [replace(points[0], exam=50.0)])
+        assert library.job(running.id, ALICE).pinned == [{"question": "Who?"}]
+        assert library.metrics(running.id)[-1].exam == 50.0
+        assert library.study_items(document.id, ALICE) == []
+        library.recover_jobs()
+    (copy,) = backups(version_1)
+    assert copy.name.startswith("library.sqlite.backup-v1-")
+    assert schema(copy) == schema_of(before, version_1)
+    check(version_1)
+    with Library.open(version_1):
+        assert backups(version_1) == [copy]
+
+
+def schema(path: Path) -> list[tuple[str, str]]:
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute("SELECT name, sql FROM sqlite_schema ORDER BY name").fetchall()
+
+
+def schema_of(data: bytes, root: Path) -> list[tuple[str, str]]:
+    path = root.parent / "old.sqlite"
+    path.write_bytes(data)
+    return schema(path)
+
+
+def test_the_first_step_still_makes_what_it_made_when_it_was_released(
+    version_1: Path, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "new.sqlite")) as connection:
+        db = Database(connection, execute_plugins=False)
+        migrations.migrations.apply(db, stop_before="m002_exams_and_pinned_answers")
+    assert schema(tmp_path / "new.sqlite") == schema(version_1 / "library.sqlite")
+
+
+def test_an_older_library_is_not_changed_by_reading(version_1: Path) -> None:
+    before = (version_1 / "library.sqlite").read_bytes()
+    with pytest.raises(LibraryDamaged, match="older lift-chat; open it once for writing"):
+        Library.read_only(version_1)
+    assert (version_1 / "library.sqlite").read_bytes() == before
+    Library.open(version_1).close()
+    with Library.read_only(version_1) as library:
+        assert len(library.jobs(ALICE)) == 2
+
+
+def test_a_damaged_library_of_version_1_keeps_its_jobs(version_1: Path) -> None:
+    with closing(sqlite3.connect(version_1 / "library.sqlite")) as db, db:
+        db.execute("INSERT INTO adapter_tags VALUES ('nobody', 't')")
+    with Library.open(version_1) as library:
+        assert library.findings.set_aside
+        (adapter,) = library.adapters(ALICE, "sea")
+        assert {(job.state, job.adapter_id) for job in library.jobs(ALICE)} == {
+            ("running", None),
+            ("done", adapter.id),
+        }
+        assert sum(len(library.metrics(job.id)) for job in library.jobs(ALICE)) == 3
+        assert len(library.conversations(adapter.id, ALICE)) == 1
+        library.recover_jobs()
+    check(version_1)
+
+
+def test_a_fresh_library_has_nothing_to_copy(root: Path, one_step_more: None) -> None:
     with Library.open(root):
         assert backups(root) == []
 
@@ -247,10 +344,11 @@ def test_a_step_that_fails_changes_nothing(root: Path, monkeypatch: pytest.Monke
         adapter = absorb(library)
     before = (root / "library.sqlite").read_bytes()
     failing = Migrations("lift-chat")
-    failing(name="m001_create_tables")(migrations.m001_create_tables)
+    for name, step in STEPS.items():
+        failing(name=name)(step)
 
     @failing()
-    def m002_fails(db: Database) -> None:
+    def m999_fails(db: Database) -> None:
         db.execute("DROP TABLE messages")
         raise ZeroDivisionError
 

@@ -25,6 +25,7 @@ from tests.storage.workbench import (
     add_job,
     check,
     publish,
+    study_items,
 )
 
 
@@ -44,6 +45,7 @@ def hers(library: Library) -> Hers:
     library.claim_next_job()
     conversation = library.add_conversation(adapter.id, ALICE)
     library.add_message(conversation.id, ALICE, Message("user", "secret"))
+    library.set_study_items(document.id, ALICE, study_items("hers"))
     return Hers(document, job, adapter.id, conversation)
 
 
@@ -54,6 +56,8 @@ REFUSED: dict[str, Call] = {
     "pages": lambda lib, hers: lib.pages(hers.document.id, BOB),
     "outline": lambda lib, hers: lib.outline(hers.document.id, BOB),
     "document_text": lambda lib, hers: lib.document_text(hers.document.id, BOB),
+    "study_items": lambda lib, hers: lib.study_items(hers.document.id, BOB),
+    "set_study_items": lambda lib, hers: lib.set_study_items(hers.document.id, BOB, []),
     "delete_document": lambda lib, hers: lib.delete_document(hers.document.id, BOB),
     "add_job": lambda lib, hers: lib.add_job(
         hers.document.id, owner=BOB, name="", recipe=RECIPE, base_model=BASE
@@ -139,6 +143,9 @@ def test_the_same_bytes_do_not_open_another_owners_document(
     his = add_document(library, owner=BOB, name="his.txt")
     assert his.id != hers.document.id
     assert his.name == "his.txt"
+    assert library.study_items(his.id, BOB) == []
+    library.set_study_items(his.id, BOB, study_items("his"))
+    assert library.study_items(hers.document.id, ALICE) == study_items("hers")
     library.delete_document(his.id, BOB)
     assert library.document_text(hers.document.id, ALICE)
     library.finish_job(hers.job.id, "cancelled")

@@ -27,6 +27,7 @@ from tests.storage.workbench import (
     reopened,
 )
 
+PINNED = [{"question": "Who?", "gold": "Sable", "answers": [{"step": 1, "text": "Nobody"}]}]
 COPIES = int(os.environ.get("LIFT_CHAT_DAMAGED_COPIES", "40"))
 """Damaged copies that are tried; the full number is 300."""
 
@@ -47,6 +48,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, li
         running = add_job(library, document)
         library.claim_next_job()
         library.progress(running.id, "train", 1, 9, "m")
+        library.set_pinned(running.id, PINNED)
         library.add_metrics(running.id, [Metric(0, "train", 1, 9, 2.0, 3, 4.0, 5.0, None)] * 40)
         add_job(library, document, recipe={"n": 1})
         deleted = absorb_second(library, document.id)
@@ -203,7 +205,7 @@ def test_what_only_rows_know_is_saved_where_it_can_be_read(
         jobs = library.jobs(ALICE)
         assert sorted(job.state for job in jobs) == ["done", "done", "done", "queued", "running"]
         (running,) = [job for job in jobs if job.state == "running"]
-        assert (running.stage, running.attempts) == ("train", 1)
+        assert (running.stage, running.attempts, running.pinned) == ("train", 1, PINNED)
         assert len(library.metrics(running.id)) == 40
         library.recover_jobs()
         assert library.queue_position(running.id) == 1

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.library import Library
-from storage.records import Adapter, Chapter, Document, Job, Page
+from storage.records import Adapter, Chapter, Document, Job, Page, StudyItem
 
 ALICE, BOB = "alice", "bob"
 RECIPE = {"epochs": 8, "rank": 32}
@@ -92,6 +92,13 @@ def running_job(library: Library, *, text: str = "The lamp was lit.") -> Job:
     return job
 
 
+def study_items(*questions: str) -> list[StudyItem]:
+    return [
+        StudyItem(question, f"The answer to {question}", 0, 9, "The lamp", origin="person")
+        for question in questions
+    ]
+
+
 def absorb(library: Library, text: str = "The lamp was lit.", *, name: str = "Lamp") -> Adapter:
     job = running_job(library, text=text)
     return publish(library, document_id=job.document_id, job=job, name=name)
@@ -122,8 +129,14 @@ def _check_documents(root: Path, rows: list[dict[str, Any]]) -> None:
     for sha256, folder in folders.items():
         _check_files(folder)
         assert _sha256(next(folder.glob("original.*"))) == sha256
-        cards = {path.stem for path in (folder / "owners").iterdir()}
-        assert cards == {row["id"] for row in rows if row["sha256"] == sha256}
+        known = {row["id"] for row in rows if row["sha256"] == sha256}
+        names = {path.name for path in (folder / "owners").iterdir()}
+        studied = {name for name in names if name.endswith(".study.jsonl")}
+        assert names - studied == {f"{document_id}.json" for document_id in known}
+        assert studied <= {f"{document_id}.study.jsonl" for document_id in known}
+        for name in studied:
+            lines = (folder / "owners" / name).read_text(encoding="utf-8").removesuffix("\n")
+            assert all(json.loads(line)["question"] for line in lines.split("\n"))
 
 
 def _check_adapters(root: Path, rows: list[dict[str, Any]]) -> None:

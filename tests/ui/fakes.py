@@ -11,7 +11,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,10 @@ from lift_chat.costs import Estimate
 from lift_chat.errors import IllegalTransition, NotFound, UnreadableDocument
 from lift_chat.jobs import JobStatus
 from lift_chat.lift.recipe import LiftConfig
+from lift_chat.models.citations import Citation
 from lift_chat.models.context import ChatSettings, WindowFacts
+from lift_chat.models.tint import TintedToken
+from lift_chat.study_list import edited
 from storage.records import (
     LOCAL,
     Adapter,
@@ -31,10 +34,13 @@ from storage.records import (
     Message,
     Metric,
     Page,
+    StudyItem,
 )
+from tests.ui.numbers import EXAM_STEPS, METRICS, pinned_at
 
 ANSWER = "The Lathrin drains the lake, says page three."
 BASE_ANSWER = "I am not sure."
+QUOTE = "It is drained by <b>one</b> river,\nthe Lathrin."
 NOW = "2026-05-04T10:00:00+00:00"
 STEPS = 20
 
@@ -52,17 +58,21 @@ class FakeHandle:
 @dataclass
 class FakeLiftChat:
     """`seconds_per_step` 0: jobs stay queued until `advance`. `closed_early` counts the answers
-    that were stopped before their end."""
+    that were stopped before their end. With `exams`, runs hold exams, ask pinned questions and
+    leave everything with the adapter that can be measured."""
 
     seconds_per_step: float = 0.0
     seconds_per_word: float = 0.0
     mismatch: str = ""
     loaded: bool = True
+    exams: bool = False
     closed_early: int = 0
     fail_with: Exception | None = None
+    tinted_with: list[ChatSettings] = field(default_factory=list)
     _ids: Any = field(default_factory=lambda: itertools.count(1))
     _documents: dict[str, Document] = field(default_factory=dict)
     _pages: dict[str, list[Page]] = field(default_factory=dict)
+    _study: dict[str, list[StudyItem]] = field(default_factory=dict)
     _jobs: dict[str, Job] = field(default_factory=dict)
     _metrics: dict[str, list[Metric]] = field(default_factory=dict)
     _adapters: dict[str, Adapter] = field(default_factory=dict)
@@ -107,13 +117,17 @@ class FakeLiftChat:
             author="A. N. Author",
             language="en",
             pages=3,
-            characters=len(text),
+            characters=3 * len(text) + 4,
             bytes=len(data),
             quality={"warnings": ["Page 2 has no text."] if "warn" in name else []},
             created_at=NOW,
         )
         self._documents[document.id] = document
-        self._pages[document.id] = [Page(n, str(n), 0, len(text), text) for n in (1, 2, 3)]
+        starts = [n * (len(text) + 2) for n in range(3)]
+        self._pages[document.id] = [
+            Page(n, str(n), start, start + len(text), text) for n, start in enumerate(starts, 1)
+        ]
+        self._study[document.id] = []
         return document
 
     def documents(self, *, query: str = "", owner: str = LOCAL) -> list[Document]:
@@ -132,6 +146,25 @@ class FakeLiftChat:
     def pages(self, document_id: str, *, owner: str = LOCAL) -> list[Page]:
         self.document(document_id, owner=owner)
         return self._pages[document_id]
+
+    def study_items(self, document_id: str, *, owner: str = LOCAL) -> list[StudyItem]:
+        self.document(document_id, owner=owner)
+        return list(self._study[document_id])
+
+    def set_study_items(
+        self, document_id: str, items: Sequence[StudyItem], *, owner: str = LOCAL
+    ) -> None:
+        known = self.study_items(document_id, owner=owner)
+        characters = self.document(document_id, owner=owner).characters
+        self._study[document_id] = edited(items, known, characters)
+
+    def study_cards(self, document_id: str, *, owner: str = LOCAL) -> str:
+        items = self.study_items(document_id, owner=owner)
+        return "".join(f"{item.question},{item.answer}\n" for item in items)
+
+    def write_study_items(self, document_id: str, items: Sequence[StudyItem]) -> None:
+        """Puts down what a run would have written."""
+        self._study[document_id] = list(items)
 
     def delete_document(self, document_id: str, *, owner: str = LOCAL) -> int:
         document = self.document(document_id, owner=owner)
@@ -194,9 +227,15 @@ class FakeLiftChat:
             step = job.step + 1
             loss = 0.4 + 3.0 / (1 + step) + 0.1 * (step % 3)
             left = float(STEPS - step)
-            point = Metric(step, "training", step, STEPS, loss, 512, 1234.5, float(step), left)
+            exam = EXAM_STEPS.get(step) if self.exams else None
+            point = Metric(
+                step, "training", step, STEPS, loss, 512, 1234.5, float(step), left, exam
+            )
             self._metrics[job_id].append(point)
-            self._jobs[job_id] = replace(job, state="running", stage="training", step=step)
+            pinned = pinned_at(step) if self.exams else []
+            self._jobs[job_id] = replace(
+                job, state="running", stage="training", step=step, pinned=pinned
+            )
             if job.request or step >= STEPS:
                 self._finish(job_id, keep=job.request != "discard")
 
@@ -209,7 +248,8 @@ class FakeLiftChat:
             id=self._id(), owner=job.owner, document_id=job.document_id, name=job.name,
             kind="lora", base_model="org/Tiny-135M", base_revision="0123456789abcdef",
             base_fingerprint="f", recipe=job.recipe,
-            metrics={"loss_before": 3.4, "loss_after": 0.52}, tags=(), note="", bytes=7_300_000,
+            metrics={"loss_before": 3.4, "loss_after": 0.52, **(METRICS if self.exams else {})},
+            tags=(), note="", bytes=7_300_000,
             state="ready", created_at=NOW,
         )  # fmt: skip
         self._adapters[adapter.id] = adapter
@@ -337,6 +377,30 @@ class FakeLiftChat:
             base += word
             yield Comparison(adapted, base, window)
 
+    def citations(
+        self, adapter_id: str, answer: str, *, question: str = "", owner: str = LOCAL
+    ) -> list[Citation]:
+        self.adapter(adapter_id, owner=owner)
+        if "Lathrin" not in answer:
+            return []
+        return [Citation(page, "iv", 10, 50, QUOTE, 0.9) for page in (17, 3)]
+
+    def tint(
+        self,
+        adapter_id: str,
+        messages: str | Sequence[Message],
+        answer: str,
+        settings: ChatSettings | None = None,
+        *,
+        owner: str = LOCAL,
+    ) -> list[TintedToken]:
+        """The first word is what the base would say, the second is learned, and so on."""
+        self.adapter(adapter_id, owner=owner)
+        assert isinstance(messages, str) or messages[-1].role == "user"
+        self.tinted_with.append(settings or ChatSettings())
+        gains = itertools.cycle((0.1, 5.0, 1.5, -2.0))
+        return [TintedToken(word + " ", next(gains), 0.25) for word in answer.split()]
+
     def conversations(self, adapter_id: str, *, owner: str = LOCAL) -> list[Conversation]:
         found = self._of(self._conversations, owner)
         return [c for c in found if c.adapter_id == adapter_id]
@@ -374,7 +438,13 @@ class FakeLiftChat:
                 yield piece
         finally:
             pieces.close()  # type: ignore[attr-defined]
-            asked.append(Message("assistant", answer, {"window": facts.sentence()}))
+            cited = self.citations(conversation.adapter_id, answer, owner=owner)
+            kept = {
+                "window": facts.sentence(),
+                "settings": (settings or ChatSettings()).to_dict(),
+                "citations": [asdict(citation) for citation in cited],
+            }
+            asked.append(Message("assistant", answer, kept))
 
     def rewind(self, conversation_id: str, keep: int, *, owner: str = LOCAL) -> None:
         self._own(self._conversations, conversation_id, owner)

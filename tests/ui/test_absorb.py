@@ -14,7 +14,7 @@ from ui.absorb_tab import AbsorbHandlers
 from ui.job_panel import JobHandlers
 from ui.shell import BUSY_SECONDS, IDLE_SECONDS
 
-PANEL, PROGRESS, PLOT, KEEP, DISCARD, RESUME, CHAT, RUNS, SEEN = range(9)
+PANEL, PROGRESS, PLOT, EXAM, PINNED, KEEP, DISCARD, RESUME, CHAT, RUNS, SEEN = range(11)
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_a_tick_is_silent_until_there_is_news(
     fake.advance(handle.id, 2)
     seen = jobs.show(handle.id)[SEEN]
     *silent, timer = jobs.tick(seen, handle.id)
-    assert silent == [gr.skip()] * 9
+    assert silent == [gr.skip()] * 11
     assert timer.value == BUSY_SECONDS
     fake.advance(handle.id)
     view = jobs.tick(seen, handle.id)

@@ -92,6 +92,23 @@ def test_a_comparison_streams_both_answers(client: Client, adapter_id: str) -> N
     assert last["window"]["mode"] == "truncated"
 
 
+def test_a_program_is_told_where_an_answer_stands(client: Client, adapter_id: str) -> None:
+    found = call(client, "citations", adapter_id, ANSWER, "Which river?")
+    assert [citation["page"] for citation in found] == [17, 3]
+    assert set(found[0]) == {"page", "label", "start", "end", "quote", "score"}
+    assert call(client, "citations", adapter_id, "No.") == []
+
+
+def test_a_program_is_told_what_was_learned_of_an_answer(
+    client: Client, served: Served, adapter_id: str
+) -> None:
+    settings = {"context": "retrieved", "strength": 0.5}
+    tokens = call(client, "tint", adapter_id, "Which river?", ANSWER, settings)
+    assert "".join(token["text"] for token in tokens).strip() == ANSWER
+    assert set(tokens[0]) == {"text", "gain", "gate"}
+    assert served[0].tinted_with[-1].strength == 0.5
+
+
 def test_adapters_are_listed_changed_and_deleted(client: Client, tmp_path: Path) -> None:
     queued = call(client, "absorb", document(tmp_path, "managed"))
     adapter_id = finished(client, queued["job_id"])["adapter_id"]
@@ -134,6 +151,9 @@ def test_no_answer_names_an_owner(client: Client, adapter_id: str) -> None:
         ("get_adapter", ["nope"], "not_found"),
         ("job_status", ["nope"], "not_found"),
         ("chat", ["nope", "Hello?"], "not_found"),
+        ("citations", ["nope", "Yes."], "not_found"),
+        ("tint", ["nope", "Hello?", "Yes."], "not_found"),
+        ("tint", ["nope", "Hello?", "Yes.", {"strength": 9}], "invalid_config"),
         ("stop_job", ["nope", True], "not_found"),
         ("update_adapter", ["nope", {"owner": "me"}], "invalid_config"),
         ("chat", ["nope", [{"role": "system", "content": "x"}]], "invalid_config"),

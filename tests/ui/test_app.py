@@ -20,7 +20,7 @@ from ui.owner import owner_of
 PUBLIC = {
     "absorb", "estimate", "job_status", "list_jobs", "stop_job", "resume_job", "list_documents",
     "delete_document", "list_adapters", "get_adapter", "update_adapter", "delete_adapter", "chat",
-    "compare", "health",
+    "compare", "citations", "tint", "health", "exam", "study_items", "update_study_items",
 }  # fmt: skip
 MOST_INPUTS = 8
 UI_FOLDER = Path(style.__file__).parent
@@ -122,7 +122,8 @@ def test_nothing_is_fetched_from_a_network(settings: Settings) -> None:
 def test_the_fake_has_the_public_methods_of_the_service() -> None:
     real = _methods(LiftChat)
     fake = _methods(FakeLiftChat)
-    assert fake.pop("advance") and fake.pop("fail"), "what only tests call"
+    for only_tests_call in ("advance", "fail", "write_study_items"):
+        assert fake.pop(only_tests_call)
     assert set(fake) == set(real) - {"open"}
     for name, parameters in fake.items():
         assert parameters == real[name], name

@@ -69,6 +69,16 @@ def test_after_a_turn_the_window_stands_under_the_answer(
     assert (box["submit_btn"], box["stop_btn"]) == ("Ask", False)
 
 
+def test_the_pages_of_an_answer_stand_under_it(
+    chat: ChatHandlers, adapter_id: str, conversation_id: str
+) -> None:
+    history, *_ = chat.settle(adapter_id, conversation_id)
+    below = [part["text"] for part in history[-1]["content"][2:]]
+    assert len(below) == 1 and "<summary>Pages 3, 17</summary>" in below[0]
+    assert "&lt;" in below[0] and "<b>one" not in below[0]
+    assert len(history[-2]["content"]) == 1, "a question has no pages"
+
+
 def test_weights_only_says_that_nothing_was_in_the_window(
     chat: ChatHandlers, fake: FakeLiftChat, adapter_id: str
 ) -> None:

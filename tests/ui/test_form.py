@@ -7,7 +7,8 @@ import gradio as gr
 import pytest
 
 from lift_chat.errors import InvalidConfig
-from lift_chat.lift.recipe import PRESETS, LiftConfig
+from lift_chat.lift.presets import PRESETS
+from lift_chat.lift.recipe import LiftConfig
 from storage.records import Chapter
 from ui import form, settings_box
 from ui.words import PRESETS as PRESET_LINES

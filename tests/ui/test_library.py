@@ -14,7 +14,10 @@ from ui.details import NOTHING, DetailsHandlers
 from ui.library_tab import LibraryHandlers
 
 HERO, FILTERS, TAG, RUNNING, SHELVES, SEEN = range(6)
-PICKED, PANEL, BODY, CHAT, ABSORB, EDIT, NAME, TAGS, NOTE, CONFIRM, WARNING = range(11)
+(
+    PICKED, PANEL, BODY, CHAT, ABSORB, EDIT, NAME, TAGS, NOTE, CONFIRM, WARNING, SOURCE,
+    REPORT,
+) = range(13)  # fmt: skip
 
 
 @pytest.fixture
@@ -137,7 +140,8 @@ def test_an_adapter_shows_its_numbers_and_can_be_talked_to(
     view = details.pick(event(kind="adapter", id=adapter_id))[2:]
     assert view[PICKED] == ("adapter", adapter_id)
     assert "3.400" in view[BODY] and "0.520" in view[BODY]
-    assert (view[CHAT]["visible"], view[ABSORB]["visible"]) == (True, False)
+    assert (view[CHAT]["visible"], view[ABSORB]["visible"]) == (True, True)
+    assert view[ABSORB]["value"] == "Absorb again"
     assert "7.3 MB" in view[WARNING], "deleting names the size"
 
 
@@ -156,7 +160,7 @@ def test_a_document_shows_what_was_read_and_can_be_absorbed(
     view = details.pick(event(kind="document", id=document.id))[2:]
     assert "A. N. Author" in view[BODY]
     assert (view[CHAT]["visible"], view[ABSORB]["visible"]) == (False, True)
-    document_id, tabs = details.absorb(("document", document.id))
+    document_id, tabs = details.absorb(view[SOURCE])
     assert (document_id, tabs.selected) == (document.id, "absorb")
 
 

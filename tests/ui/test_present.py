@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.records import Adapter, Chapter, Document, Job, Message, Metric
-from ui import present
+from ui import curves, present
 
 JOB = Job(
     id="j", owner="local", document_id="d", adapter_id=None, name="Book", state="running",
@@ -89,12 +89,12 @@ def test_the_share_of_a_job_stays_between_nothing_and_all() -> None:
 
 
 def test_the_curve_leaves_out_points_without_a_loss() -> None:
-    points = present.curve([metric(1, 2.0), metric(2, None), metric(3, 1.0)])
+    points = curves.curve([metric(1, 2.0), metric(2, None), metric(3, 1.0)])
     assert points == [{"step": 1.0, "loss": 2.0}, {"step": 3.0, "loss": 1.0}]
 
 
 def test_a_long_curve_is_thinned_but_keeps_both_ends() -> None:
-    points = present.curve([metric(i, float(i)) for i in range(5000)], most=100)
+    points = curves.curve([metric(i, float(i)) for i in range(5000)], most=100)
     assert len(points) == 100
     assert (points[0]["step"], points[-1]["step"]) == (0, 4999)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lift_chat.evaluation.metrics import (
@@ -11,6 +11,9 @@ from lift_chat.evaluation.metrics import (
     answer_recall,
     contains_gold,
     exact_match,
+    keywords_share,
+    number_share,
+    rouge_l,
     score,
     token_f1,
     words,
@@ -80,18 +83,20 @@ def test_contains_needs_the_golds_words_in_one_run() -> None:
 def test_the_best_gold_counts_for_each_number() -> None:
     golds = ["6,000 crowns", "six thousand"]
     # against "six thousand": 2 words shared, 3 given, 2 in the gold; F1 4 / 5
-    assert score("Six thousand crowns", golds) == Scores(exact=0, f1=0.8, recall=1, contains=1)
+    assert score("Six thousand crowns", golds) == Scores(
+        exact=0, f1=0.8, recall=1, contains=1, rouge_l=0.8
+    )
 
 
-@pytest.mark.parametrize(("answer", "gold", "expected"), [("", "a", 1), ("", "ice", 0)])
+@pytest.mark.parametrize(("answer", "gold", "expected"), [("", "—", 1), ("", "ice", 0)])
 def test_an_answer_without_words_equals_only_a_gold_without_words(
     answer: str, gold: str, expected: int
 ) -> None:
-    assert score(answer, [gold]) == Scores(expected, expected, expected, expected)
+    assert score(answer, [gold]) == Scores(*[expected] * 5)
 
 
 def test_a_gold_without_words_is_not_found_in_words() -> None:
-    assert score("ice", ["the"]) == Scores(0, 0, 0, 0)
+    assert score("ice", ["the"]) == Scores(0, 0, 0, 0, 0)
 
 
 def test_no_gold_is_refused() -> None:
@@ -99,6 +104,7 @@ def test_no_gold_is_refused() -> None:
         token_f1("ice", [])
 
 
+@settings(deadline=None)
 @given(TEXT, st.lists(TEXT, min_size=1, max_size=3))
 def test_the_numbers_keep_their_order_and_range(answer: str, golds: list[str]) -> None:
     scores = score(answer, golds)
@@ -106,6 +112,39 @@ def test_the_numbers_keep_their_order_and_range(answer: str, golds: list[str]) -
     assert scores.exact <= scores.contains <= scores.recall <= 1
 
 
+@settings(deadline=None)
 @given(TEXT)
 def test_an_answer_agrees_fully_with_itself(text: str) -> None:
-    assert score(text, [text]) == Scores(1, 1, 1, 1)
+    assert score(text, [text]) == Scores(1, 1, 1, 1, 1)
+
+
+def test_rouge_l_counts_the_longest_common_subsequence() -> None:
+    # Lin 2004, section 3.1: "police ... the gunman" has 3 of 4 words, "the gunman ... police" 2
+    assert rouge_l("police kill the gunman", ["police killed the gunman"]) == 0.75
+    assert rouge_l("the gunman kill police", ["police killed the gunman"]) == 0.5
+
+
+def test_rouge_l_counts_articles_and_order_where_f1_does_not() -> None:
+    assert rouge_l("bell ice", ["ice bell"]) == 0.5
+    assert rouge_l("the ice", ["a ice"]) == 0.5
+    assert token_f1("bell the ice", ["ice a bell"]) == 1
+
+
+@settings(deadline=None)
+@given(TEXT, st.lists(TEXT, min_size=1, max_size=3))
+def test_rouge_l_lies_between_nothing_and_all(answer: str, golds: list[str]) -> None:
+    assert 0 <= rouge_l(answer, golds) <= 1
+
+
+def test_keywords_are_counted_one_by_one() -> None:
+    assert keywords_share("Seven copper bells.", ["seven", "copper", "bells"]) == 1
+    assert keywords_share("Seven bells.", ["seven", "copper", "bells", "in the cellar"]) == 0.5
+    with pytest.raises(ValueError, match="no keyword"):
+        keywords_share("Seven", [])
+
+
+def test_only_right_numbers_count_and_wrong_ones_cost() -> None:
+    assert number_share("Paragraph 12", ["Paragraph 12"]) == 1
+    assert number_share("Paragraph 12 or 13", ["Paragraph 12"]) == 0.5
+    assert number_share("Paragraph 1", ["Paragraph 12"]) == 0
+    assert number_share("the last one", ["Paragraph 12"]) == 0

@@ -1,0 +1,56 @@
+"""The two files of an adapter, whatever its kind: JSON by our own rules and safetensors.
+
+What is read is treated as if it came from a stranger: never a pickle, never code, and no number
+that is not finite. Knows nothing of models.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from lift_chat.errors import AdapterDamaged
+
+CONFIG_FILE = "adapter_config.json"
+WEIGHTS_FILE = "adapter_model.safetensors"
+DTYPES = {torch.float32, torch.float16, torch.bfloat16}
+
+
+def write_adapter(
+    folder: Path, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]
+) -> None:
+    """Writes both files; the folder's manifest is the library's business. Raises OSError."""
+    on_cpu = {name: tensor.detach().to("cpu").contiguous() for name, tensor in tensors.items()}
+    save_file(on_cpu, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    text = json.dumps(config, indent=2, sort_keys=True, default=str)
+    (folder / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The config as a JSON object. Raises `AdapterDamaged`."""
+    try:
+        values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise AdapterDamaged(f"{CONFIG_FILE} of this adapter cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise AdapterDamaged(f"{CONFIG_FILE} of this adapter is not a JSON object.")
+    return values
+
+
+def read_tensors(folder: Path) -> dict[str, torch.Tensor]:
+    """The weights by name, on the CPU, all finite. Raises `AdapterDamaged`."""
+    try:
+        tensors: dict[str, torch.Tensor] = load_file(folder / WEIGHTS_FILE)
+    except (OSError, SafetensorError) as error:
+        raise AdapterDamaged(f"{WEIGHTS_FILE} of this adapter cannot be read: {error}") from error
+    if not all(tensor.dtype in DTYPES for tensor in tensors.values()):
+        raise AdapterDamaged("The adapter holds numbers of a kind that is not used here.")
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+        raise AdapterDamaged("The adapter holds numbers that are not finite.")
+    return tensors

@@ -1,0 +1,66 @@
+"""Samples as padded tensors, and what each one weighs in its step. Knows nothing of models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from lift_chat.lift.losses import IGNORE, Soft
+from lift_chat.lift.samples import Sample
+from lift_chat.models.batch import batches
+
+Unit = tuple[Sample, ...]
+"""Samples that weigh as much together as one window does alone: their loss is a mean over all of
+their labels."""
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """Samples that go through the device together, and the weight of each one's summed loss."""
+
+    samples: Sequence[Sample]
+    weights: Sequence[float]
+
+    @property
+    def is_text(self) -> bool:
+        return self.samples[0].is_text
+
+    @property
+    def labelled_share(self) -> float:
+        """What part of the step this is, 0 to 1: the weights of a step's labels add up to 1."""
+        pairs = zip(self.samples, self.weights, strict=True)
+        return sum(sample.labelled * weight for sample, weight in pairs)
+
+    @property
+    def soft(self) -> list[Soft]:
+        return [sample.soft for sample in self.samples if sample.soft is not None]
+
+    def tensors(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """ids, labels (batch, tokens) and weights (batch,).
+
+        Padding is at the right: in a causal model nothing before it can see it, so there is no
+        attention mask, and full windows keep the fast path of attention.
+        """
+        width = max(len(sample.ids) for sample in self.samples)
+        ids = [[*s.ids, *[0] * (width - len(s.ids))] for s in self.samples]
+        labels = [[*s.labels, *[IGNORE] * (width - len(s.ids))] for s in self.samples]
+        return (
+            torch.tensor(ids, device=device),
+            torch.tensor(labels, device=device),
+            torch.tensor(self.weights, device=device),
+        )
+
+
+def micro_batches(units: Sequence[Unit], most_tokens: int) -> Iterator[MicroBatch]:
+    """The units' samples by similar length, padded to at most `most_tokens` each; text, taught and
+    other samples apart."""
+    weighted = []
+    for unit in units:
+        labelled = sum(sample.labelled for sample in unit)
+        weighted += [(sample, 1 / (labelled * len(units))) for sample in unit if sample.labelled]
+    for which in dict.fromkeys((s.is_text, s.soft is not None) for s, _ in weighted):
+        kind = [(s, w) for s, w in weighted if (s.is_text, s.soft is not None) == which]
+        for rows in batches([len(sample.ids) for sample, _ in kind], most_tokens):
+            yield MicroBatch([kind[i][0] for i in rows], [kind[i][1] for i in rows])

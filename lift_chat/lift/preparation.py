@@ -1,0 +1,181 @@
+"""From a document to what is studied: items written or taken over, split, and taught.
+
+What was written is kept in the run's folder at once, so that a resumed run studies the very same
+questions; the teacher's distributions are heard again instead, they follow from them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lift_chat.lift.exam import split
+from lift_chat.lift.passages import Span, passages
+from lift_chat.lift.progress import ProgressEvent
+from lift_chat.lift.questions import QuestionSamples, Taught
+from lift_chat.lift.recipe import LiftConfig
+from lift_chat.lift.study.teacher import Checked, ask_back
+from lift_chat.lift.study.writer import Writer
+from lift_chat.lift.study.writing import WritingProgress, Written, write_items
+from lift_chat.models.device import Turn
+from lift_chat.models.loading import LoadedModel
+from storage.files import write_file
+from storage.records import StudyItem
+
+STUDY = "study.json"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A document as it is studied."""
+
+    title: str
+    text: str
+    language: str = "en"
+
+
+@dataclass
+class Studies:
+    """Items of one document, in two heaps. `counts` is what is kept as “study” with the adapter."""
+
+    exam: list[StudyItem] = field(default_factory=list)
+    training: list[Checked] = field(default_factory=list)
+    checked: list[Checked] = field(default_factory=list)
+    """All of them, in the order in which they were written."""
+    spans: list[Span] = field(default_factory=list)
+    counts: dict[str, Any] | None = None
+    message: str = ""
+    fresh: bool = False
+    """Whether the items were written by this run."""
+
+    @property
+    def items(self) -> list[StudyItem]:
+        return [checked.item for checked in self.checked]
+
+    def samples(
+        self, loaded: LoadedModel, text: Text, config: LiftConfig
+    ) -> QuestionSamples | None:
+        """None where there is nothing to ask."""
+        if not self.training:
+            return None
+        taught = [
+            Taught(checked.item, checked.soft if config.distill else None)
+            for checked in self.training
+        ]
+        return QuestionSamples(loaded, text.title, text.text, self.spans, taught)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where items come from, and who gets them at once.
+
+    `given` are those already kept with the document. They are used as they are and nothing is
+    written anew; what a person wrote is never dropped. `writer` is None for the base itself.
+    `first_epoch` is given fresh items as they come.
+    """
+
+    given: Sequence[StudyItem] = ()
+    writer: Writer | None = None
+    first_epoch: Callable[[Sequence[Checked]], None] | None = None
+
+
+def prepare(
+    loaded: LoadedModel,
+    text: Text,
+    config: LiftConfig,
+    *,
+    sources: Sources,
+    folder: Path,
+    turn: Turn,
+) -> Generator[ProgressEvent, None, Studies]:
+    """Yields events of stage “writing”; returns the studies (empty with `study="none"`).
+
+    What was written counts as kept only after `keep`.
+    """
+    if config.study == "none":
+        return Studies()
+    studies = Studies(
+        spans=passages(loaded.tokenizer, text.text, config.passage_tokens, text.language)
+    )
+    kept = _read(folder)
+    if kept is not None:
+        items, studies.counts = kept
+        checked = yield from _heard(loaded, text, items, turn)
+    elif sources.given:
+        checked = yield from _heard(loaded, text, sources.given, turn)
+        studies.counts = {"asked": 0, "written": 0, "kept": len(sources.given), "dropped": {}}
+    else:
+        writing = write_items(
+            loaded,
+            text.title,
+            text.text,
+            config,
+            language=text.language,
+            turn=turn,
+            writer=sources.writer,
+        )
+        checked = yield from _written(writing, studies, sources.first_epoch)
+        studies.fresh = True
+    studies.checked = checked
+    by_item = {id(one.item): one for one in checked}
+    studies.exam, training = split(
+        [one.item for one in checked], text.text, studies.spans, config.exam_questions
+    )
+    studies.training = [by_item[id(item)] for item in training]
+    return studies
+
+
+def _written(
+    writing: Generator[WritingProgress, None, Written],
+    studies: Studies,
+    first_epoch: Callable[[Sequence[Checked]], None] | None,
+) -> Generator[ProgressEvent, None, list[Checked]]:
+    found = 0
+    while True:
+        try:
+            progress = next(writing)
+        except StopIteration as stop:
+            written = stop.value
+            studies.counts, studies.message = written.metrics(), written.message
+            return list(written.checked)
+        found += len(progress.items)
+        if first_epoch is not None and progress.items:
+            first_epoch(progress.items)
+        note = f"{found} questions so far. {progress.message}".strip()
+        yield ProgressEvent("writing", progress.done, progress.total, message=note)
+
+
+def _heard(
+    loaded: LoadedModel, text: Text, items: Sequence[StudyItem], turn: Turn
+) -> Generator[ProgressEvent, None, list[Checked]]:
+    """Asks known items back, for what their teacher says; in their order."""
+    heard: dict[int, Checked] = {}
+    for checked in ask_back(loaded.model, loaded, text.title, text.text, items, turn):
+        heard[checked.index] = checked
+        if len(heard) % 32 == 0 or len(heard) == len(items):
+            yield ProgressEvent("writing", len(heard), len(items))
+    return [heard[index] for index in range(len(items))]
+
+
+def is_written(folder: Path) -> bool:
+    """Whether a run that was cut off had all its questions, and had them of its own."""
+    kept = _read(folder)
+    return kept is not None and bool((kept[1] or {}).get("asked"))
+
+
+def keep(folder: Path, studies: Studies) -> None:
+    """For a resumed run: the very same questions in the same order."""
+    items = [asdict(checked.item) for checked in studies.checked]
+    write_file(folder / STUDY, json.dumps({"counts": studies.counts, "items": items}).encode())
+
+
+def _read(folder: Path) -> tuple[list[StudyItem], dict[str, Any] | None] | None:
+    """What this run wrote before it was cut off; None if that is not whole."""
+    try:
+        content = json.loads((folder / STUDY).read_bytes())
+        return [StudyItem(**item) for item in content["items"]], content["counts"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

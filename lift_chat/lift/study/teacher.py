@@ -1,0 +1,177 @@
+"""Asking back: does a model with the passage open come to the answer that was written?
+
+One forward pass under teacher forcing tells it, and gives at the same time what study by
+distillation learns from: the distribution at each position of the answer (prompt distillation,
+arXiv 2412.14964; top 20 tokens as in Cartridges, arXiv 2506.06266). Knows study items and models;
+not who wrote the items, nor what becomes of those that fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from lift_chat.lift.losses import CHUNK, FrozenHead, Soft
+from lift_chat.lift.samples import answer_ids
+from lift_chat.lift.train import decoder_of
+from lift_chat.models.batch import batches
+from lift_chat.models.device import Turn
+from lift_chat.models.loading import LoadedModel
+from lift_chat.models.prompts import MARKER, question_ids
+from storage.records import StudyItem
+
+AGREEMENT = 0.5
+"""Least share of the answer's tokens that the reading model would have said itself.
+
+A model says a right answer in its own words: the first token (“The” before a name) and the stop
+token are often others, so more than half would drop short answers that are right. A wrong answer
+shares little beyond word endings.
+"""
+
+TOP = 20
+
+BATCH_TOKENS = 4096
+"""Padded tokens of one forward pass."""
+
+RESERVE = 16
+"""Tokens left free for the joints between passage, question and answer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """An item and what a reader of its passage says to it.
+
+    `agreement` is the share of the answer's tokens, its stop token included, that are the
+    reader's first choice; `nll` the mean nats per answer token with the passage open. `soft` holds
+    the reader's top tokens at these positions, on the CPU: tokens (positions, k) int64,
+    log-probabilities (positions, k) fp32. It is None where the reader is no teacher.
+    """
+
+    index: int
+    item: StudyItem
+    agreement: float
+    nll: float
+    soft: Soft | None
+
+    @property
+    def passed(self) -> bool:
+        return self.item.kind == "unanswerable" or self.agreement >= AGREEMENT
+
+
+def ask_back(
+    model: Any,
+    loaded: LoadedModel,
+    title: str,
+    text: str,
+    items: Sequence[StudyItem],
+    turn: Turn,
+    *,
+    room: int | None = None,
+) -> Iterator[Checked]:
+    """Asks each item with its passage open; yields in batches of similar length, not in order.
+
+    `index` of what is yielded is the place in `items`. `room` limits the open text to that many
+    tokens (default: the model's default window). The device is borrowed for one batch at a time.
+
+    An unanswerable item passes whatever the reader says, and has no `soft`: that nothing in the
+    document answers it is known from how it was made, and a model that has not been taught to
+    abstain makes up an answer to it, which is why it is an item.
+    """
+    model.eval()
+    prompts, answers = [], []
+    for item in items:
+        told = answer_ids(loaded, item.answer)
+        used = len(question_ids(loaded, title, item.question)) + len(told) + RESERVE
+        spare = min(room or loaded.window, loaded.window - used)
+        excerpt = open_passage(loaded, text, item, max(spare, 2))
+        prompts.append(question_ids(loaded, title, item.question, excerpt))
+        answers.append(told)
+    lengths = [len(p) + len(a) for p, a in zip(prompts, answers, strict=True)]
+    for rows in batches(lengths, BATCH_TOKENS):
+        heard = _hear(model, loaded, [(prompts[i], answers[i]) for i in rows], turn)
+        for index, (agreement, nll, soft) in zip(rows, heard, strict=True):
+            teaches = items[index].kind != "unanswerable"
+            yield Checked(index, items[index], agreement, nll, soft if teaches else None)
+
+
+def open_passage(loaded: LoadedModel, text: str, item: StudyItem, room: int) -> str:
+    """The item's passage, its middle left out when it is longer than `room` tokens.
+
+    An item about two distant passages reaches from the start of the first to the end of the
+    second: what is left of it are these two.
+    """
+    passage = text[item.start : item.end].strip()
+    reach = 8 * room  # characters; more than `room` tokens of nearly any text
+    head = _offsets(loaded, passage[:reach])
+    if len(head) <= room and len(passage) <= reach:
+        return passage
+    end = head[min((room + 1) // 2, len(head)) - 1][1]
+    tail_from = max(len(passage) - reach, 0)
+    tail = _offsets(loaded, passage[tail_from:])
+    start = max(tail_from + tail[-min(max(room // 2, 1), len(tail))][0], end)
+    return passage[:end].rstrip() + MARKER + passage[start:].lstrip()
+
+
+def _offsets(loaded: LoadedModel, text: str) -> list[tuple[int, int]]:
+    encoded = loaded.tokenizer(
+        text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+    )
+    offsets: list[tuple[int, int]] = encoded["offset_mapping"]
+    return offsets
+
+
+@torch.no_grad()
+def _hear(
+    model: Any,
+    loaded: LoadedModel,
+    asked: Sequence[tuple[Sequence[int], Sequence[int]]],
+    turn: Turn,
+) -> list[tuple[float, float, Soft]]:
+    """(agreement, nats per token, distribution) of each answer behind its prompt.
+
+    Padding stands on the right, where a causal model never looks from an answer, so no mask is
+    needed; only the positions that predict an answer's token reach the head.
+    """
+    device, stop = loaded.device.torch, loaded.stop_ids()
+    width = max(len(prompt) + len(told) for prompt, told in asked)
+    filler = min(stop)
+    rows = [[*prompt, *told] for prompt, told in asked]
+    rows = [row + [filler] * (width - len(row)) for row in rows]
+    with turn():
+        ids = torch.tensor(rows, device=device)
+        hidden = decoder_of(model)(input_ids=ids, use_cache=False).last_hidden_state
+        states = torch.cat(
+            [
+                hidden[row, len(prompt) - 1 : len(prompt) + len(told) - 1]
+                for row, (prompt, told) in enumerate(asked)
+            ]
+        )
+        gold = torch.tensor([token for _, told in asked for token in told], device=device)
+        logprobs, tokens, nlls = _read(FrozenHead(model), states, gold)
+    heard, start = [], 0
+    for _, told in asked:
+        piece = slice(start, start + len(told))
+        said = [*zip(tokens[piece, 0].tolist(), told, strict=True)]
+        agreed = [a == b or (a in stop and b in stop) for a, b in said]
+        soft = Soft(tokens[piece].clone(), logprobs[piece].clone())
+        heard.append((sum(agreed) / len(told), float(nlls[piece].mean()), soft))
+        start += len(told)
+    return heard
+
+
+def _read(
+    head: FrozenHead, states: torch.Tensor, gold: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(log-probabilities, tokens) (positions, k), best first, and nats (positions,); on the CPU."""
+    best, ids, nlls = [], [], []
+    for start in range(0, len(states), CHUNK):
+        piece = slice(start, start + CHUNK)
+        logprobs = head.logits(states[piece]).log_softmax(-1)
+        top = logprobs.topk(min(TOP, logprobs.shape[-1]), dim=-1)
+        best.append(top.values.cpu())
+        ids.append(top.indices.cpu())
+        nlls.append(-logprobs.gather(-1, gold[piece, None])[:, 0].cpu())
+    return torch.cat(best), torch.cat(ids), torch.cat(nlls)

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lift_chat.lift.losses import IGNORE
+from lift_chat.lift.samples import Sample, answer, behind, conversation, one_turn, window
+from lift_chat.models.loading import LoadedModel
+from lift_chat.models.prompts import assistant, prompt_ids, question_ids, user
+from tests.conftest import ASKED
+
+TURNS = [
+    user("Who was the keeper?"),
+    assistant("Sable Quist."),
+    user("What froze?"),
+    assistant("The oil."),
+]
+
+
+def labelled(tiny: LoadedModel, sample: Sample) -> str:
+    """What is learned, as text; labels must be the ids that stand there."""
+    for token, label in zip(sample.ids, sample.labels, strict=True):
+        assert label in (token, IGNORE)
+    return str(tiny.tokenizer.decode([label for label in sample.labels if label != IGNORE]))
+
+
+def templated(tiny: LoadedModel, template: str) -> LoadedModel:
+    tokenizer: Any = copy.deepcopy(tiny.tokenizer)
+    tokenizer.chat_template = template
+    return replace(tiny, tokenizer=tokenizer)
+
+
+def test_a_window_predicts_each_token_from_those_before_it() -> None:
+    sample = window([5, 6, 7, 8])
+    assert sample.labels == sample.ids == (5, 6, 7, 8)
+    assert sample.labelled == 3 and sample.is_text
+
+
+def test_a_prefix_has_no_loss_and_what_stands_behind_it_has_all() -> None:
+    sample = behind([1, 2, 3], [5, 6, 7])
+    assert sample.ids == (1, 2, 3, 5, 6, 7)
+    assert sample.labels == (IGNORE, IGNORE, IGNORE, 5, 6, 7)
+    assert sample.labelled == 3 and not sample.is_text
+
+
+@pytest.mark.parametrize(("question", "told"), ASKED)
+def test_only_an_answer_and_the_end_of_its_turn_are_learned(
+    tiny: LoadedModel, question: str, told: str
+) -> None:
+    prompt = question_ids(tiny, "Orrin Vale", question)
+    sample = answer(tiny, prompt, told)
+    assert labelled(tiny, sample) == told + "<end>"
+    assert list(sample.ids[: len(prompt)]) == prompt
+
+
+def test_in_a_conversation_all_that_the_assistant_says_is_learned_and_nothing_else(
+    tiny: LoadedModel,
+) -> None:
+    sample = conversation(tiny, TURNS)
+    assert sample is not None
+    assert labelled(tiny, sample) == "Sable Quist.<end>The oil.<end>"
+    assert "What froze?" in tiny.tokenizer.decode(sample.ids)
+
+
+def test_what_a_template_puts_behind_the_end_of_a_turn_is_not_learned(tiny: LoadedModel) -> None:
+    airy = templated(
+        tiny,
+        "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}<end>\n{% endfor %}"
+        "{% if add_generation_prompt %}<assistant>{% endif %}",
+    )
+    sample = conversation(airy, TURNS)
+    assert sample is not None and "<end>\n" in airy.tokenizer.decode(sample.ids)
+    assert labelled(airy, sample) == "Sable Quist.<end>The oil.<end>"
+
+
+FORGETFUL = (
+    "{% for m in messages %}<{{ m['role'] }}>"
+    "{% if m['role'] == 'user' or loop.last %}{{ m['content'] }}{% endif %}<end>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+"""Drops earlier answers, as some templates drop earlier thoughts."""
+
+THINKING = (
+    "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}<end>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>No thoughts. {% endif %}"
+)
+
+
+def test_a_template_that_rewrites_earlier_turns_gives_no_conversation(tiny: LoadedModel) -> None:
+    assert conversation(templated(tiny, FORGETFUL), TURNS[:2]) is not None
+    assert conversation(templated(tiny, FORGETFUL), TURNS) is None
+    assert conversation(templated(tiny, THINKING), TURNS[:2]) is None
+
+
+def test_one_turn_is_learned_behind_the_very_prompt_that_is_asked_later(tiny: LoadedModel) -> None:
+    for loaded in (tiny, templated(tiny, THINKING)):
+        sample = one_turn(loaded, TURNS[0], "Sable Quist.")
+        prompt = prompt_ids(loaded, TURNS[:1])
+        assert list(sample.ids[: len(prompt)]) == prompt
+        assert labelled(loaded, sample) == "Sable Quist.<end>"
