@@ -36,8 +36,8 @@ class SettingsBox:
 def layout() -> SettingsBox:
     context = gr.Radio(
         [
-            ("Beginning and end of the document", "truncated"),
-            ("Passages that fit the question", "retrieved"),
+            ("Beginning and end", "truncated"),
+            ("Passages that fit", "retrieved"),
             ("Nothing: weights only", "none"),
         ],
         value=DEFAULTS.context,

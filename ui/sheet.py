@@ -111,9 +111,11 @@ button:focus-visible, [tabindex]:focus-visible, summary:focus-visible {
 .lc-edit { border: 1px solid var(--border-color-primary); border-radius: 10px;
   padding: 10px 14px; }
 
-.lc-told { font-size: 15px; margin: 4px 0; }
+.lc-told { font-size: 15px; margin: 0; padding: 4px 0; }
 .gradio-container .lc-table { width: 100%; border-collapse: collapse; font-size: 13px;
   margin: 6px 0; }
+.gradio-container .lc-table, .gradio-container .lc-table :is(thead, tbody, tr) {
+  border: 0 !important; }
 .gradio-container .lc-table :is(th, td) { text-align: left; vertical-align: top; border: 0;
   padding: 6px 12px 6px 0; border-bottom: 1px solid var(--border-color-primary);
   overflow-wrap: anywhere; }
@@ -123,8 +125,9 @@ button:focus-visible, [tabindex]:focus-visible, summary:focus-visible {
 .gradio-container .lc-answers thead { position: absolute; width: 1px; height: 1px;
   overflow: hidden; clip-path: inset(50%); }
 .gradio-container .lc-answers :is(tr, th, td) { display: block; border: 0; padding: 1px 0; }
-.gradio-container .lc-answers tr { border-bottom: 1px solid var(--border-color-primary);
-  padding: 8px 0; }
+.gradio-container .lc-answers tr { padding: 8px 0; }
+.gradio-container .lc-answers tr:not(:last-child) { box-shadow: 0 1px
+  var(--border-color-primary); }
 .gradio-container .lc-answers td { display: grid; grid-template-columns: 76px 1fr; gap: 10px; }
 .lc-answers td::before { content: attr(data-name); color: var(--body-text-color-subdued); }
 .lc-more { border-top: 1px solid var(--border-color-primary); margin-top: 10px; }
@@ -133,7 +136,7 @@ button:focus-visible, [tabindex]:focus-visible, summary:focus-visible {
 
 .lc-map svg { display: block; width: 100%; height: 92px; border-bottom: 1px solid
   var(--border-color-primary); }
-.lc-map rect.before { fill: var(--lc-dash); opacity: 0.45; }
+.lc-map rect.before { fill: var(--lc-dash); opacity: 0.8; }
 .lc-map rect.after { fill: var(--lc-accent); }
 .lc-map rect.worse { fill: var(--lc-warn); opacity: 0.75; }
 .lc-axis { display: flex; justify-content: space-between; gap: 12px; font-size: 12px;
@@ -142,7 +145,7 @@ button:focus-visible, [tabindex]:focus-visible, summary:focus-visible {
 .lc-legend span { margin-right: 14px; }
 .lc-legend span::before { content: ""; display: inline-block; width: 10px; height: 10px;
   border-radius: 2px; margin-right: 5px; background: var(--lc-accent); }
-.lc-legend .before::before { background: var(--lc-dash); opacity: 0.6; }
+.lc-legend .before::before { background: var(--lc-dash); opacity: 0.8; }
 .lc-strip { display: flex; gap: 2px; height: 8px; margin-top: 6px; }
 .lc-strip i { flex: 1; max-width: 14px; border-radius: 1px; background: var(--lc-accent); }
 
@@ -187,14 +190,13 @@ button:focus-visible, [tabindex]:focus-visible, summary:focus-visible {
   padding: 12px 14px; }
 .lc-tinted-text { white-space: pre-wrap; overflow-wrap: anywhere; font: 400 16px/1.8
   var(--lc-serif); margin: 0 0 8px; }
-.lc-legend { list-style: none; margin: 8px 0 0; padding: 0; display: flex; flex-wrap: wrap;
+.lc-tint-legend { list-style: none; margin: 8px 0 0; padding: 0; display: flex; flex-wrap: wrap;
   gap: 4px 14px; font-size: 12.5px; }
-.lc-legend li { margin: 0; } .lc-legend .lc-tint { padding: 1px 6px; }
+.lc-tint-legend li { margin: 0; } .lc-tint-legend .lc-tint { padding: 1px 6px; }
 #chatbot .lc-cited { font-size: 13px; color: var(--body-text-color-subdued); margin: 2px 0 0; }
 #chatbot .lc-cited summary { cursor: pointer; font-weight: 600; }
 #chatbot .lc-cited ul { margin: 4px 0 0; padding-left: 18px; }
 #chatbot .lc-cited li { margin: 3px 0; font-size: 13px; }
-#where-from { flex: 0 0 auto; align-self: flex-start; }
 .lc-who { font-size: 13px; font-weight: 600; margin: 0; }
 #chatbot .thought, #chatbot .thought .prose { font-size: 12.5px; font-style: normal;
   color: var(--body-text-color-subdued); }

@@ -74,7 +74,7 @@ def tinted(tokens: Sequence[TintedToken]) -> str:
         '<div class="lc-tinted" role="region" aria-label="Where the answer comes from">'
         f'<p class="lc-tinted-text">{pieces}</p>'
         f'<p class="lc-sub" role="status">{escape(summary(tokens))}</p>'
-        f'<ul class="lc-legend" aria-label="Legend">{legend}</ul></div>'
+        f'<ul class="lc-tint-legend" aria-label="Legend">{legend}</ul></div>'
     )
 
 
@@ -90,9 +90,9 @@ def _title(token: TintedToken) -> str:
 def summary(tokens: Sequence[TintedToken]) -> str:
     """What the colours show, in words."""
     learned = [token for token in tokens if tone(token.gain) in ("some", MOST)]
-    told = f"{len(learned)} of {present.plural(len(tokens), 'piece')} came from what was absorbed"
+    count = f"{len(learned)} of {present.plural(len(tokens), 'piece')}"
     best = max(tokens, key=lambda token: token.gain)
     most = f", most of all “{best.text.strip()}” ({best.gain:+.1f} nats)" if learned else ""
     gates = [token.gate for token in tokens if token.gate is not None]
     memory = f" The memory was {sum(gates) / len(gates):.0%} open on average." if gates else ""
-    return f"{told}{most}.{memory}"
+    return f"{count} were made likelier by what was absorbed{most}.{memory}"

@@ -34,7 +34,8 @@ class TintPanel:
 
 
 def layout() -> TintPanel:
-    button = gr.Button("Where from?", size="sm", min_width=110, elem_id="where-from")
+    with gr.Row(elem_classes="lc-actions"):
+        button = gr.Button("Where from?", size="sm", elem_id="where-from")
     return TintPanel(button, gr.HTML("", elem_id="tint"))
 
 

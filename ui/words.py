@@ -74,8 +74,8 @@ NOTHING_TO_TINT = "Ask something first; then its answer can be looked at."
 TINTING = "Reading the answer once with and once without what was absorbed…"
 STRENGTH_HELP = "100: as it was trained. 0: the unread model. Above 100 it may overdo it."
 CONTEXT_HELP = (
-    "Beginning and end, or the passages that have words of the question; as much as fits into its "
-    "window."
+    "Beginning and end of the document, or the passages that have words of the question; as much "
+    "as fits into its window."
 )
 TINTS = {
     "much": "learned: more than twenty times likelier than before",

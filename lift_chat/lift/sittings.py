@@ -15,6 +15,12 @@ Control = Callable[[], tuple[str, Any] | None]
 """Another document's adapter: its name and the model, or None where there is none."""
 
 
+CLEAR = 10.0
+"""Points by which a sitting must beat the last one for its weights to be taken. With the usual 16
+questions two sittings differ by 8 points by chance alone (a standard error), and going back throws
+away all that was read since."""
+
+
 class Sittings:
     """Over one run's exam. Without questions nothing is ever due."""
 
@@ -50,9 +56,10 @@ class Sittings:
         return self._told("exam", state, pinned)
 
     def take_best(self, state: TrainState) -> None:
-        """Goes back to the best sitting, if the last one is worse."""
-        self.best.offer(state, self.exam.hold(state.adapted, "closed").f1)
-        self.best.take(state)
+        """Goes back to the best sitting, if the last one is clearly worse, or if training was
+        stopped because none came up to it for so long."""
+        if self.enough or self.exam.hold(state.adapted, "closed").f1 + CLEAR < self.best.score:
+            self.best.take(state)
 
     def last(self, state: TrainState, control: Control) -> ProgressEvent:
         pinned = self.exam.after(state.adapted, state.step)

@@ -31,7 +31,7 @@ BASE_PIECES = ("I do ", "not know.")
 WARNING = "Page 2 has no text."
 
 
-def publish(library: Library, job: Job) -> Adapter:
+def publish(library: Library, job: Job, metrics: dict[str, Any] | None = None) -> Adapter:
     """The adapter that a job would have made."""
     with library.staged_adapter() as staged:
         (staged.folder / "adapter_model.safetensors").write_bytes(b"weights")
@@ -46,7 +46,7 @@ def publish(library: Library, job: Job) -> Adapter:
             base_revision="",
             base_fingerprint="f" * 64,
             recipe=job.recipe,
-            metrics={"loss_before": 3.5, "loss_after": 0.5},
+            metrics={"loss_before": 3.5, "loss_after": 0.5, **(metrics or {})},
         )
 
 

@@ -56,8 +56,12 @@ def test_show_takes_the_start_of_an_id_or_the_name(
     type_in: Type, server: Library, queued: Job
 ) -> None:
     server.add_metrics(queued.id, [Metric(0, "training", 1, 4, 3.25, 64, 9.0, 1.0, None)])
+    for step, exam in ((0, 3.2), (4, 30.0)):
+        point = Metric(0, "exam", step, 4, None, 64, 9.0, 1.0, None, exam)
+        server.add_metrics(queued.id, [point])
     shown = type_in("jobs", "show", queued.id[:20].lower()).out
     assert "3.250 first" in shown
+    assert "3.2 % first, 30 % last" in shown
     assert f"epochs={queued.recipe['epochs']}" in shown
     assert type_in("jobs", "show", "tale", "--json").json["job"]["id"] == queued.id
     assert type_in("jobs", "show", "nobody").err == "There is no job 'nobody'.\n"

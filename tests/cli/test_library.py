@@ -8,9 +8,10 @@ import pytest
 from lift_chat.commands.naming import find
 from lift_chat.errors import NotFound
 from storage.library import Library
-from storage.records import LOCAL, Adapter
+from storage.records import LOCAL, Adapter, StudyItem
 from tests.cli.conftest import Type
-from tests.cli.fakes import Desk
+from tests.cli.fakes import Desk, publish
+from tests.ui.numbers import METRICS
 
 
 @pytest.fixture
@@ -43,6 +44,48 @@ def test_show_says_what_was_learned(type_in: Type, adapter: Adapter) -> None:
     shown = type_in("library", "show", "tale").out
     assert "3.50 before, 0.50 after" in shown
     assert f"segment_tokens={adapter.recipe['segment_tokens']}" in shown
+
+
+def test_show_tells_the_exam_and_what_goes_with_it(
+    type_in: Type, adapter: Adapter, desk: Desk
+) -> None:
+    with Library.open(desk.home) as library:
+        job = library.add_job(
+            adapter.document_id, owner=LOCAL, name="Lamp", recipe={"seed": 1}, base_model="tiny"
+        )
+        library.claim_next_job()
+        publish(library, library.job(job.id, LOCAL), METRICS)
+    shown = type_in("library", "show", "lamp").out
+    for told in (
+        "Exam:          12 % before, 34 % now.",
+        "With excerpts: 24 % before, 42 % now.",
+        "Control:       13 % with another document's adapter “The Lathrin Survey”.",
+        "Absorption:    Learned 43 % of what having the passage open gives.",
+        "a quiz fell by 12 points. Loss on an unrelated text",
+        "96 written, 71 kept.",
+    ):
+        assert told in shown
+    assert "memory_map" not in shown and "{" not in shown
+    assert "Exam" not in type_in("library", "show", "tale").out
+
+
+def test_cards_are_written_for_anki(
+    type_in: Type, adapter: Adapter, desk: Desk, tmp_path: Path
+) -> None:
+    out = tmp_path / "cards.csv"
+    empty = type_in("library", "cards", "tale.txt", "--out", str(out))
+    assert (empty.status, empty.err) == (1, "There are no study questions about “Tale” yet.\n")
+    assert not out.exists()
+    with Library.open(desk.home) as library:
+        library.set_study_items(
+            adapter.document_id, LOCAL, [StudyItem("Who lit it?", "Sable Quist", 0, 9)]
+        )
+    made = type_in("library", "cards", "tale.txt", "--out", str(out))
+    assert (made.status, made.out) == (0, f"1 flashcard in {out}.\n")
+    written = out.read_text(encoding="utf-8")
+    assert "#deck:Tale\n" in written and '"Who lit it?","Sable Quist"' in written
+    nowhere = tmp_path / "nowhere" / "cards.csv"
+    assert type_in("library", "cards", "tale.txt", "--out", str(nowhere)).status == 2
 
 
 def test_rename_and_tag_change_the_row_only(type_in: Type, adapter: Adapter, desk: Desk) -> None:

@@ -52,10 +52,27 @@ def test_the_time_left_is_that_of_the_stage() -> None:
     assert "left" not in facts_of(POINT, replace(JOB, state="done"))
 
 
+def test_the_latest_exam_is_told_until_the_next(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = replace(POINT, loss=None, stage="exam", exam=27.5)
+    told = [Seen(JOB, (POINT, held, POINT), 0), Seen(replace(JOB, step=2), (POINT,), 0)]
+    follow(told)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2 and all("loss 1.500, exam 28 %" in line for line in lines)
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("TERM", "xterm")
+    follow(told)
+    assert "exam 28 %" in terminal.getvalue()
+
+
 def test_a_stage_reads_as_what_happens() -> None:
     queued = replace(JOB, state="queued")
     assert stage_of(Seen(queued, (), 3)) == "waiting, number 3 in line"
     assert stage_of(Seen(JOB, (), 0)) == "absorbing"
+    assert stage_of(Seen(replace(JOB, stage="writing"), (), 0)) == "writing questions"
     assert stage_of(Seen(replace(JOB, stage="new"), (), 0)) == "new"
     assert stage_of(Seen(replace(JOB, state="failed"), (), 0)) == "failed"
 

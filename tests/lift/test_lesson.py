@@ -418,7 +418,11 @@ def test_a_run_that_stopped_early_and_is_resumed_does_not_train_on(
     while next(running).stage != "after":
         pass
     running.close()
+    saved = checkpoints(tmp_path / "run")[-1]
+    tensors = (tmp_path / "run" / saved / STATE).read_bytes()
     left.save_checkpoint()  # as the program does when it is closed
+    assert (tmp_path / "run" / saved / STATE).read_bytes() == tensors
+    assert saved == f"checkpoint-{left.step:08d}"
     resumed = lesson(tiny, tmp_path / "run", config)
     stages = [event.stage for event in resumed.run()]
     assert "training" not in stages and same(masters(resumed), undisturbed)

@@ -11,7 +11,7 @@ from lift_chat.lift.recipe import LiftConfig
 from tests.ui.conftest import event
 from tests.ui.fakes import STEPS, FakeLiftChat
 from ui.absorb_tab import AbsorbHandlers
-from ui.job_panel import JobHandlers
+from ui.job_panel import JobHandlers, ceiling
 from ui.shell import BUSY_SECONDS, IDLE_SECONDS
 
 PANEL, PROGRESS, PLOT, EXAM, PINNED, KEEP, DISCARD, RESUME, CHAT, RUNS, SEEN = range(11)
@@ -121,6 +121,52 @@ def test_a_reloaded_page_finds_the_run_and_its_whole_curve(
     assert list(view[PLOT]["value"]["step"]) == [1, 2, 3, 4, 5, 6, 7]
     assert view[PLOT]["x_lim"] == [0, STEPS]
     assert "35%" in view[PROGRESS]
+
+
+def test_the_exam_has_a_curve_of_its_own_and_a_sentence(
+    jobs: JobHandlers, fake: FakeLiftChat, document_id: str
+) -> None:
+    fake.exams = True
+    handle = fake.absorb(document_id)
+    fake.advance(handle.id)
+    view = jobs.show(handle.id)
+    assert view[EXAM]["visible"] is False, "one exam is no curve"
+    assert "Exam: 12 % before." in view[PROGRESS]
+    fake.advance(handle.id, 12)
+    view = jobs.show(handle.id)
+    assert list(view[EXAM]["value"]["exam"]) == [11.6, 14.0, 27.5]
+    assert (view[EXAM]["x_lim"], view[EXAM]["y_lim"]) == ([0, STEPS], [0, 40])
+    assert "Exam: 12 % before, 28 % now." in view[PROGRESS]
+
+
+def test_pinned_answers_change_while_the_run_goes_on(
+    jobs: JobHandlers, fake: FakeLiftChat, document_id: str
+) -> None:
+    fake.exams = True
+    handle = fake.absorb(document_id)
+    fake.advance(handle.id)
+    seen = jobs.show(handle.id)
+    assert "Who kept the lamp" in seen[PINNED] and "Ilse Tarn" not in seen[PINNED]
+    fake.advance(handle.id, 5)
+    view = jobs.tick(seen[SEEN], handle.id)
+    assert "Ilse Tarn" in view[PINNED] and "<dt>Now</dt>" in view[PINNED]
+    fake.advance(handle.id, 99)
+    assert "<dt>After</dt>" in jobs.show(handle.id)[PINNED]
+
+
+def test_a_run_without_exams_looks_as_before(
+    jobs: JobHandlers, fake: FakeLiftChat, document_id: str
+) -> None:
+    handle = fake.absorb(document_id)
+    fake.advance(handle.id, 5)
+    view = jobs.show(handle.id)
+    assert view[EXAM]["visible"] is False
+    assert view[PINNED] == "" and "Exam" not in view[PROGRESS]
+
+
+@pytest.mark.parametrize(("best", "top"), [(0, 20), (19.9, 20), (20, 40), (99, 100), (100, 100)])
+def test_the_exams_axis_has_room_above_the_best(best: float, top: int) -> None:
+    assert ceiling(best) == top
 
 
 def test_the_run_under_way_is_found_before_those_that_wait(

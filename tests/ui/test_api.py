@@ -11,7 +11,9 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from storage.records import StudyItem
 from tests.ui.fakes import ANSWER, BASE_ANSWER, STEPS, FakeLiftChat
+from tests.ui.numbers import EXAM_STEPS, METRICS
 from ui.payloads import changes_of, messages_of, uploaded
 
 Served = tuple[FakeLiftChat, str]
@@ -121,6 +123,65 @@ def test_adapters_are_listed_changed_and_deleted(client: Client, tmp_path: Path)
     assert call(client, "delete_document", queued["document_id"])["freed_bytes"] == len("managed")
 
 
+def test_an_exam_is_told_with_what_goes_with_it(
+    client: Client, served: Served, tmp_path: Path, adapter_id: str
+) -> None:
+    assert set(call(client, "exam", adapter_id).values()) == {None}
+    served[0].exams = True
+    try:
+        queued = call(client, "absorb", document(tmp_path, "examined"))
+        examined = finished(client, queued["job_id"])
+    finally:
+        served[0].exams = False
+    told = call(client, "exam", examined["adapter_id"])
+    assert set(told) == {"exam", "absorption", "forgetting", "memory_map", "pinned", "study"}
+    assert told["exam"] == METRICS["exam"] and told["absorption"] == 0.43
+    assert examined["pinned"] == METRICS["pinned"]
+    assert [m["exam"] for m in examined["metrics"] if m["exam"]] == list(EXAM_STEPS.values())
+
+
+def test_study_questions_are_read_changed_and_written_back(
+    client: Client, served: Served, tmp_path: Path
+) -> None:
+    document_id = call(client, "estimate", document(tmp_path, "studied"))["document_id"]
+    assert call(client, "study_items", document_id) == []
+    served[0].write_study_items(document_id, [StudyItem("What?", "That.", 0, 7)])
+    (item,) = call(client, "study_items", document_id)
+    assert (item["question"], item["page"], item["origin"]) == ("What?", 1, "model")
+    added = {"question": "Who?", "answer": "She.", "page": 2}
+    answer = call(client, "update_study_items", document_id, [item, added])
+    assert answer == {"count": 2}
+    first, second = call(client, "study_items", document_id)
+    assert first == item, "what was not changed is as it was"
+    assert (second["page"], second["origin"], second["start"]) == (2, "person", 9)
+    call(client, "update_study_items", document_id, [])
+    assert call(client, "study_items", document_id) == []
+
+
+@pytest.mark.parametrize(
+    ("items", "sentence"),
+    [
+        ("none", "items must be a list"),
+        ([3], "Item 1: a study item holds"),
+        ([{"question": "Who?"}], "Item 1: a study item holds"),
+        ([{"question": "Who?", "answer": "She.", "owner": "me"}], "Item 1: a study item holds"),
+        ([{"question": "Who?", "answer": "She.", "page": 1.5}], "Item 1: a study item holds"),
+        ([{"question": "Who?", "answer": "She.", "page": True}], "Item 1: a study item holds"),
+        ([{"question": "Who?", "answer": "She.", "start": 1}], "start and end come together"),
+        ([{"question": "Who?", "answer": "She.", "page": 9}], "no page 9"),
+        ([{"question": "Who?", "answer": "She.", "start": 0, "end": 999}], "the offsets"),
+        ([{"question": "Who?", "answer": " "}], "the answer is empty"),
+    ],
+)
+def test_wrong_study_questions_are_refused_whole(
+    client: Client, tmp_path: Path, items: Any, sentence: str
+) -> None:
+    document_id = call(client, "estimate", document(tmp_path, "refused questions"))["document_id"]
+    with pytest.raises(AppError, match=f"^invalid_config: .*{sentence}"):
+        call(client, "update_study_items", document_id, items)
+    assert call(client, "study_items", document_id) == []
+
+
 def test_a_job_is_stopped_and_resumed(client: Client, served: Served, tmp_path: Path) -> None:
     fake, _ = served
     fake.seconds_per_step, usual = 0.0, fake.seconds_per_step
@@ -155,6 +216,9 @@ def test_no_answer_names_an_owner(client: Client, adapter_id: str) -> None:
         ("tint", ["nope", "Hello?", "Yes."], "not_found"),
         ("tint", ["nope", "Hello?", "Yes.", {"strength": 9}], "invalid_config"),
         ("stop_job", ["nope", True], "not_found"),
+        ("exam", ["nope"], "not_found"),
+        ("study_items", ["nope"], "not_found"),
+        ("update_study_items", ["nope", []], "not_found"),
         ("update_adapter", ["nope", {"owner": "me"}], "invalid_config"),
         ("chat", ["nope", [{"role": "system", "content": "x"}]], "invalid_config"),
         ("chat", ["nope", "Hello?", {"temperature": 9}], "invalid_config"),

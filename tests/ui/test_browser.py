@@ -234,14 +234,14 @@ def absorb_with_a_reload(page: Page) -> None:
     page.picture("3-absorbing-after-reload")
     page.visible("#run-chat")
     page.tab("Library")
-    page.visible("#shelves .lc-card", "loss")
+    page.visible("#shelves .lc-card", "→")
     page.tab("Absorb")
     page.picture("4-absorbed")
     page.click("#run-chat")
 
 
 def ask_and_stop(page: Page) -> None:
-    """An answer streams, is stopped, and says what was in the window."""
+    """An answer streams, is stopped, and says what was in the window and what was learned."""
     box = page.visible("#question textarea")
     until(box.is_enabled, "the box to be ready")
     box.send_keys("Who lit the lamp of Orrin Vale?", Keys.ENTER)
@@ -250,6 +250,8 @@ def ask_and_stop(page: Page) -> None:
     page.click("#question button", "Stop")
     page.visible("#question button", "Ask")
     page.visible("#chatbot .bot", WINDOW_NOTE)
+    page.click("#where-from")
+    page.visible("#tint .lc-tinted")
     page.picture("5-chat")
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Literal
 
 import gradio as gr
 import pytest
@@ -10,6 +10,7 @@ from lift_chat.errors import InvalidConfig
 from lift_chat.lift.presets import PRESETS
 from lift_chat.lift.recipe import LiftConfig
 from storage.records import Chapter
+from tests.ui.conftest import in_loop
 from ui import form, settings_box
 from ui.words import PRESETS as PRESET_LINES
 
@@ -22,6 +23,32 @@ def test_every_field_of_the_recipe_has_a_control_with_a_help_text() -> None:
     assert all(setting.help and setting.label for setting in form.settings())
 
 
+def test_every_setting_stands_under_exactly_one_heading() -> None:
+    groups = form.grouped(form.settings())
+    names = [setting.name for members in groups.values() for setting in members]
+    assert sorted(names) == sorted(setting.name for setting in form.settings())
+    assert form.OTHER not in groups, "a new field of the recipe wants a heading"
+    told = {s.name for s in form.settings() if s.help.startswith("Gated Memory:")}
+    assert told == {setting.name for setting in groups["Gated Memory"]}
+
+
+def test_a_field_without_a_group_is_not_lost() -> None:
+    new = form.Setting("novel", "Novel", "New.", int, ())
+    assert form.grouped([new]) == {form.OTHER: [new]}
+
+
+def test_the_controls_come_in_the_order_of_the_presets_values() -> None:
+    def made() -> dict[str, Any]:
+        with gr.Blocks():
+            return form.layout("study")
+
+    controls = in_loop(made)
+    assert list(controls) == list(form.preset_values("study"))
+    assert {name: control.value for name, control in controls.items()} == (
+        form.preset_values("study")
+    )
+
+
 def test_a_new_field_becomes_a_control_by_its_type() -> None:
     @dataclass
     class Config:
@@ -31,6 +58,7 @@ def test_a_new_field_becomes_a_control_by_its_type() -> None:
         """How fast,
         over two lines."""
         way: Literal["a", "b"] = "a"
+        careful: bool = False
 
     made = {setting.name: setting for setting in form.settings(Config)}
     assert (made["count"].whole, made["rate"].whole) == (True, False)
@@ -38,6 +66,7 @@ def test_a_new_field_becomes_a_control_by_its_type() -> None:
     assert made["way"].choices == ("a", "b")
     assert isinstance(made["count"].control(3), gr.Number)
     assert isinstance(made["way"].control("b"), gr.Dropdown)
+    assert isinstance(made["careful"].control(True), gr.Checkbox)
 
 
 def test_each_preset_fills_the_controls_and_has_a_line_on_the_page() -> None:

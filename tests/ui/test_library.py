@@ -8,6 +8,7 @@ import pytest
 
 from lift_chat.errors import NotFound
 from lift_chat.examples import EXAMPLE
+from lift_chat.lift.recipe import LiftConfig
 from tests.ui.conftest import event
 from tests.ui.fakes import FakeLiftChat
 from ui.details import NOTHING, DetailsHandlers
@@ -143,6 +144,30 @@ def test_an_adapter_shows_its_numbers_and_can_be_talked_to(
     assert (view[CHAT]["visible"], view[ABSORB]["visible"]) == (True, True)
     assert view[ABSORB]["value"] == "Absorb again"
     assert "7.3 MB" in view[WARNING], "deleting names the size"
+
+
+def test_an_adapter_with_an_exam_shows_what_was_found(
+    details: DetailsHandlers, fake: FakeLiftChat, note: Path
+) -> None:
+    assert details.show(("adapter", absorbed(fake, note)))[REPORT] == ""
+    fake.exams = True
+    fake.advance(fake.absorb(fake.documents()[0].id, LiftConfig.preset("skim")).id, 99)
+    report = details.show(("adapter", fake.adapters()[0].id))[REPORT]
+    for told in ("12 % before, 34 % now", "Learned 43 %", "Memory map", "answers (3)"):
+        assert told in report
+
+
+def test_the_document_of_an_adapter_brings_its_study_questions_while_it_exists(
+    details: DetailsHandlers, fake: FakeLiftChat, note: Path
+) -> None:
+    adapter_id = absorbed(fake, note)
+    document_id = fake.documents()[0].id
+    assert details.show(("adapter", adapter_id))[SOURCE] == document_id
+    assert details.show(("document", document_id))[SOURCE] == document_id
+    fake.delete_document(document_id)
+    view = details.show(("adapter", adapter_id))
+    assert view[SOURCE] == "" and view[ABSORB]["visible"] is False
+    assert details.show(NOTHING)[SOURCE] == ""
 
 
 def test_an_adapter_that_does_not_fit_says_why(

@@ -60,6 +60,30 @@ def test_a_running_job_says_stage_percent_time_speed_and_loss() -> None:
     )
 
 
+def test_the_writing_of_questions_has_a_percentage_of_its_own() -> None:
+    writing = replace(JOB, stage="writing", step=3, total=12)
+    assert present.progress_sentence(writing, [], 0) == "Writing study questions, 25%."
+    assert present.share(writing) == 0.25
+
+
+def test_a_pause_for_an_exam_does_not_take_the_progress_back() -> None:
+    assert present.share(replace(JOB, stage="exam")) == present.share(JOB) == 0.25
+    assert present.progress_sentence(replace(JOB, stage="exam"), [], 0) == "Holding an exam."
+
+
+def test_the_exam_stands_at_the_step_where_it_was_held() -> None:
+    held = [
+        replace(metric(1, None), stage="exam", step=0, exam=3.2),
+        replace(metric(2, None), stage="exam", step=10, exam=20.0),
+        replace(metric(3, None), stage="exam", step=10, exam=24.0),
+        replace(metric(4, None), stage="after", step=20, exam=35.0),
+    ]
+    assert [tuple(row.values()) for row in curves.exams(held)] == [(0, 3.2), (10, 24), (20, 35)]
+    assert curves.exam_sentence(held) == "Exam: 3.2 % before, 35 % now."
+    assert curves.exam_sentence(held[:1]) == "Exam: 3.2 % before."
+    assert curves.exam_sentence([metric(1, 2.0)]) == ""
+
+
 def test_a_job_without_an_estimate_promises_no_time() -> None:
     assert "left" not in present.progress_sentence(JOB, [metric(1, 3.0, eta=None)], 0)
 

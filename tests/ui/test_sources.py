@@ -66,14 +66,14 @@ def test_tints_are_words_too_and_never_html_of_a_model() -> None:
     assert 'title="+4.00 nats, memory 50% open"' in shown
     for name in ("much", "some", "same", "less"):
         assert f'class="lc-tint {name}"' in shown
-    assert "2 of 4 pieces came from what was absorbed" in shown
+    assert "2 of 4 pieces were made likelier by what was absorbed" in shown
     assert "The memory was 30% open on average." in shown
     assert sources.tinted([]) == ""
 
 
 def test_an_answer_of_the_base_alone_claims_nothing_learned() -> None:
     summary = sources.summary([TintedToken("Paris", 0.1), TintedToken(".", 0.0)])
-    assert summary == "0 of 2 pieces came from what was absorbed."
+    assert summary == "0 of 2 pieces were made likelier by what was absorbed."
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_the_last_answer_is_tinted_as_it_was_given_and_hidden_again(
     panel = TintHandlers(cast(Any, fake))
     waiting, shown = panel.toggle(*asked, "")
     assert "once with and once without" in waiting
-    assert "Lathrin" in shown and "lc-legend" in shown
+    assert "Lathrin" in shown and "lc-tint-legend" in shown
     assert fake.tinted_with == [ChatSettings(strength=0.5)]
     assert list(panel.toggle(*asked, shown)) == [""]
 
