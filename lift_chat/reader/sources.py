@@ -20,7 +20,7 @@ def read_jsonl(path: Path) -> list[ReadingDocument]:
     """Raises `InvalidConfig` with the number of the first line that does not fit."""
     documents = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidConfig(f"{path.name} cannot be read: {error}") from error
     for number, line in enumerate(lines, start=1):
