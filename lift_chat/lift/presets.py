@@ -1,6 +1,7 @@
 """The presets: values of `LiftConfig` that differ from its defaults, by name.
 
-Chosen from measurements with the embedded model (`benchmarks/results/`).
+The values for questions come from two runs of the embedded model on one tale and are still to be
+chosen by measurement; what *read* is worth stands in `benchmarks/results/`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.segments import cut, cut_at
 
-KEPT = 0.5
+KEPT = 0.4
 """Share of the questions asked for that come back and pass all checks."""
 
 CLOSED_TOKENS = 75
