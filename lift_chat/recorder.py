@@ -6,9 +6,8 @@ Knows no models and no threads; what a row looks like is the library's business.
 from __future__ import annotations
 
 import time
-from typing import Any
 
-from lift_chat.lift.progress import ProgressEvent
+from lift_chat.lift.progress import ProgressEvent, with_answers
 from storage.library import Library
 from storage.records import Job, Metric
 
@@ -37,21 +36,8 @@ class Recorder:
         if event.loss is not None or event.exam is not None:
             self._library.add_metrics(self._job_id, [_metric(event)])
         if event.pinned:
-            self._pinned = _with_answers(self._pinned, event)
+            self._pinned = with_answers(self._pinned, event.pinned, event.step)
             self._library.set_pinned(self._job_id, self._pinned)
-
-
-def _with_answers(pinned: list[dict[str, Any]], event: ProgressEvent) -> list[dict[str, Any]]:
-    """`pinned` with the answers at the event's step, which is the last one: what was said later
-    than the checkpoint that a job was resumed from is said again."""
-    known = {told["question"]: told for told in pinned}
-    for said in event.pinned:
-        before = known.get(said.question, {"answers": []})["answers"]
-        answers = [answer for answer in before if answer["step"] < event.step]
-        answers.append({"step": event.step, "text": said.answer})
-        told = {"question": said.question, "gold": said.gold, "answers": answers}
-        known[said.question] = told
-    return list(known.values())
 
 
 def _metric(event: ProgressEvent) -> Metric:

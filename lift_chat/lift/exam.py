@@ -16,7 +16,7 @@ from typing import Any
 from lift_chat.evaluation.metrics import token_f1
 from lift_chat.lift.absorption import absorption, answer_nll
 from lift_chat.lift.passages import Span
-from lift_chat.lift.progress import PinnedAnswer
+from lift_chat.lift.progress import PinnedAnswer, with_answers
 from lift_chat.lift.questions import MOST_OPEN, places_of
 from lift_chat.lift.study.checks import Questions
 from lift_chat.models.batch import generate
@@ -220,18 +220,7 @@ class Exam:
         for i in self._pinned_places():
             item = self.items[i]
             told.append(PinnedAnswer(item.question, item.answer, sitting.answers[i]))
-        known = {entry["question"]: entry["answers"] for entry in self.pinned}
-        self.pinned = [
-            {
-                "question": one.question,
-                "gold": one.gold,
-                "answers": [
-                    *(a for a in known.get(one.question, []) if a["step"] < step),
-                    {"step": step, "text": one.answer},
-                ],
-            }
-            for one in told
-        ]
+        self.pinned = with_answers(self.pinned, told, step)
         return tuple(told)
 
     def _pinned_places(self) -> list[int]:

@@ -47,7 +47,6 @@ class Studies:
     """All of them, in the order in which they were written."""
     spans: list[Span] = field(default_factory=list)
     counts: dict[str, Any] | None = None
-    message: str = ""
     fresh: bool = False
     """Whether the items were written by this run."""
 
@@ -139,7 +138,7 @@ def _written(
             progress = next(writing)
         except StopIteration as stop:
             written = stop.value
-            studies.counts, studies.message = written.metrics(), written.message
+            studies.counts = written.metrics()
             return list(written.checked)
         found += len(progress.items)
         if first_epoch is not None and progress.items:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Stage = Literal["loading", "reading", "writing", "before", "training", "exam", "after", "saving"]
 
@@ -34,3 +35,17 @@ class ProgressEvent:
     message: str = ""
     exam: float | None = None
     pinned: tuple[PinnedAnswer, ...] = ()
+
+
+def with_answers(
+    pinned: list[dict[str, Any]], told: Sequence[PinnedAnswer], step: int
+) -> list[dict[str, Any]]:
+    """`pinned` with the answers at `step`, which is the last one: what was said later than the
+    checkpoint that a job was resumed from is said again."""
+    known = {entry["question"]: entry for entry in pinned}
+    for said in told:
+        before = known.get(said.question, {"answers": []})["answers"]
+        answers = [answer for answer in before if answer["step"] < step]
+        answers.append({"step": step, "text": said.answer})
+        known[said.question] = {"question": said.question, "gold": said.gold, "answers": answers}
+    return list(known.values())
