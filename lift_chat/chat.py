@@ -98,7 +98,7 @@ class Chat:
 
     def _tree(self, adapter: Adapter, settings: ChatSettings) -> Any:
         tree = self._engine.adapted(adapter, lambda: self._verified_folder(adapter))
-        return at_strength(tree, settings.strength)
+        return at_strength(tree, settings.applied_strength)
 
     def _verified_folder(self, adapter: Adapter) -> Path:
         """Hashes are checked whenever weights are read, and only then."""

@@ -22,7 +22,7 @@ from lift_chat.lift.losses import FrozenHead
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.tokens import probe_windows, tokenize
 from lift_chat.lift.train import Fit, decoder_of
-from lift_chat.lift.workload import workload
+from lift_chat.lift.workload import ENDS_TOKENS, workload
 from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
 
@@ -177,9 +177,16 @@ def fit(loaded: LoadedModel, config: LiftConfig, probe: Probe) -> Fit:
     """As many windows at once as memory allows. On a CPU always one: batching gains nothing
     there, and a fixed number keeps a resumed run bit-equal."""
     room = HEADROOM * loaded.device.free_memory() - _Shape.of(loaded, config).states
-    window = probe.saved_bytes * config.segment_tokens
+    window = probe.saved_bytes * _longest(config, loaded.window)
     most = 1 if loaded.device.kind == "cpu" else config.batch_segments
     return Fit(windows=max(1, min(most, int(room // window))), recompute=window > room)
+
+
+def _longest(config: LiftConfig, window: int) -> int:
+    """Tokens of the longest sample that any document may give; at least a window's, since shorter
+    samples go together up to that many."""
+    enough = config.segment_tokens + config.context_tokens + ENDS_TOKENS
+    return max(config.segment_tokens, workload(enough, config, window).longest)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from lift_chat.adapters import kinds
 from lift_chat.costs import Costs
 from lift_chat.errors import DiskFull, LiftChatError, OutOfMemory
 from lift_chat.lift.lesson import Lesson
+from lift_chat.lift.preparation import STUDY
 from lift_chat.lift.progress import ProgressEvent
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.study.endpoint import EndpointWriter
@@ -27,6 +28,7 @@ from lift_chat.lift.surroundings import Surroundings
 from lift_chat.models.engine import Engine
 from lift_chat.recorder import Recorder
 from lift_chat.selection import Selection
+from lift_chat.studied import digest, kept_for
 from storage.library import Library
 from storage.records import Adapter, Document, Job, Metric, StudyItem
 
@@ -123,14 +125,18 @@ class Worker:
         recorder(ProgressEvent("reading", 0, 1))
         document = self._library.document(job.document_id, job.owner)
         selection = Selection.of(self._library, document.id, job.owner, config.chapters)
+        folder = self._library.run_folder(job.id)
+        given = kept_for(self._library, document.id, job.owner, config, selection)
+        if not (folder / STUDY).exists():  # else it goes on with the questions that it began with
+            self._library.set_studied(job.id, digest(given))
         lesson = Lesson(
             base,
             selection.text,
             config,
             title=document.title or document.name,
-            folder=self._library.run_folder(job.id),
+            folder=folder,
             turn=self._engine.turn,
-            around=self._surroundings(job, config, document, selection),
+            around=self._surroundings(job, config, document, selection, given),
         )
         try:
             self._follow(job, lesson, recorder)
@@ -143,7 +149,12 @@ class Worker:
         self._publish(job, lesson, recorder)
 
     def _surroundings(
-        self, job: Job, config: LiftConfig, document: Document, selection: Selection
+        self,
+        job: Job,
+        config: LiftConfig,
+        document: Document,
+        selection: Selection,
+        given: list[StudyItem],
     ) -> Surroundings:
         """What the library holds around a document: pages, study items, another's adapter."""
         library, key = self._library, (document.id, job.owner)
@@ -155,12 +166,14 @@ class Worker:
             inside = selection.outside(selection.inside(kept))
             stays = [i for i in kept if i not in inside or i.origin == "person"]
             library.set_study_items(*key, [*stays, *fresh])
+            # So that the same request finds this job, and not one that would study what it wrote.
+            library.set_studied(job.id, digest(selection.inside(fresh)))
 
         return Surroundings(
             fit=self._costs.fit(config),
             language=document.language,
             pages=selection.pages(library.pages(*key)),
-            given=selection.inside(library.study_items(*key)),
+            given=given,
             writer=self._writer() if config.writer == "endpoint" else None,
             control=lambda: self._control(job),
             on_items=keep,

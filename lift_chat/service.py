@@ -20,7 +20,7 @@ from lift_chat.base_model import load_base
 from lift_chat.chat import Chat, Comparison, as_messages
 from lift_chat.costs import Costs, Estimate
 from lift_chat.documents import read
-from lift_chat.errors import InvalidConfig, QueueFull
+from lift_chat.errors import InvalidConfig, LibraryDamaged, QueueFull
 from lift_chat.handle import JobHandle
 from lift_chat.jobs import JobStatus, Worker
 from lift_chat.lift.recipe import LiftConfig
@@ -35,6 +35,7 @@ from lift_chat.models.loading import LoadedModel
 from lift_chat.models.tint import TintedToken
 from lift_chat.selection import Selection
 from lift_chat.settings import Settings
+from lift_chat.studied import digest, kept_for
 from lift_chat.study_list import edited
 from storage.files import sha256_of
 from storage.library import Library
@@ -148,8 +149,14 @@ class LiftChat:
     def set_study_items(
         self, document_id: str, items: Sequence[StudyItem], *, owner: str = LOCAL
     ) -> None:
-        """Replaces all; what is new or changed is a person's. The next absorbing studies them."""
-        known = self.library.study_items(document_id, owner)
+        """Replaces all; what is new or changed is a person's. The next absorbing studies them.
+
+        A list that cannot be read is replaced too; the library keeps it aside.
+        """
+        try:
+            known = self.library.study_items(document_id, owner)
+        except LibraryDamaged:
+            known = []
         characters = self.library.document(document_id, owner).characters
         self.library.set_study_items(document_id, owner, edited(items, known, characters))
 
@@ -179,14 +186,17 @@ class LiftChat:
         name: str = "",
         owner: str = LOCAL,
     ) -> JobHandle:
-        """Queues a run. The same document, recipe and base give the job that is already there."""
+        """Queues a run. The same document, study questions, recipe and base give the job that is
+        already there."""
         config = config or LiftConfig.preset("read")
         document = self.library.document(document_id, owner)
         outline = self.library.outline(document_id, owner)
         if any(index >= len(outline) for index in config.chapters):
             raise InvalidConfig(f"“{document.title}” has {len(outline)} chapters to choose from.")
         recipe = config.to_dict()
-        job = self.library.find_job(document_id, owner, recipe, self.choice.name)
+        selection = Selection.of(self.library, document_id, owner, config.chapters)
+        studied = digest(kept_for(self.library, document_id, owner, config, selection))
+        job = self.library.find_job(document_id, owner, recipe, self.choice.name, studied)
         if job is None:
             if sum(entry.state == "queued" for entry in self.library.jobs(owner)) >= MAX_QUEUED:
                 raise QueueFull(f"{MAX_QUEUED} jobs wait already; let some finish first.")
@@ -196,6 +206,7 @@ class LiftChat:
                 name=name or document.title,
                 recipe=recipe,
                 base_model=self.choice.name,
+                studied=studied,
             )
         elif job.state == "interrupted":
             job = self.library.requeue_job(job.id, owner)

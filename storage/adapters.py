@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from sqlite_utils import Database
@@ -43,7 +44,7 @@ class StagedAdapter:
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterFacts:
-    """What the manifest keeps, so that the row can be made from it alone. `job_id` may be ""."""
+    """What the manifest keeps, to make rows from it alone. `job_id` may be "", `studied` None."""
 
     id: str
     owner: str
@@ -57,14 +58,15 @@ class AdapterFacts:
     recipe: dict[str, Any]
     metrics: dict[str, Any]
     created_at: str
+    studied: str | None = None
 
     @classmethod
     def of(cls, sealed: Manifest) -> AdapterFacts:
         """Raises `BadManifest` if a fact is missing or of the wrong type."""
-        dicts = ("recipe", "metrics")
+        types: dict[str, Any] = {"recipe": dict, "metrics": dict, "studied": (str, NoneType)}
         values = {field.name: sealed.facts.get(field.name) for field in fields(cls)}
         for name, value in values.items():
-            if not isinstance(value, dict if name in dicts else str):
+            if not isinstance(value, types.get(name, str)):
                 raise BadManifest(f"{manifest.NAME} has no usable {name}")
         return cls(**values)  # type: ignore[arg-type]  # checked just above
 
@@ -119,7 +121,7 @@ def insert(db: Database, facts: AdapterFacts, sealed: Manifest) -> None:
         "bytes": sealed.bytes,
         "manifest_sha256": sealed.sha256,
     }
-    del row["job_id"]
+    del row["job_id"], row["studied"]
     names, marks = ", ".join(row), ", ".join("?" * len(row))
     cursor = db.execute(f"INSERT INTO adapters ({names}) VALUES ({marks})", [*row.values()])
     words = Words(**_document_words(db, facts.document_id), name=facts.name)

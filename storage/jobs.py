@@ -2,12 +2,15 @@
 
 Who may go where is in `LEGAL` and nowhere else: a step is an UPDATE that also names the state it
 starts from, so two threads cannot both take it. Knows nothing of training.
+
+Jobs are equal if document, owner, recipe, base and what is studied are. What a job studies is found
+when it begins; until then it is equal to a request whatever that would study.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlite_utils import Database
@@ -30,23 +33,34 @@ _FRESH = {"finished_at": "", "message": "", "error_code": "", "error": ""}
 _COLUMNS = ", ".join(field.name for field in fields(Job))
 
 
-def add(
-    store: Store, document_id: str, owner: str, *, name: str, recipe: dict[str, Any], base: str
-) -> Job:
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What makes two jobs of a document equal. `studied` is opaque here."""
+
+    recipe: dict[str, Any]
+    base: str
+    studied: str
+
+    @property
+    def columns(self) -> list[str]:
+        return [to_json(self.recipe), clean(self.base)]
+
+
+def add(store: Store, document_id: str, owner: str, wanted: Wanted, *, name: str) -> Job:
     """A queued job; an equal one that waits or runs already is returned instead.
 
     Looking and adding are one transaction, so a double click makes one job. Raises `NotFound`.
     """
     with store.write() as db:
         documents.one(db, document_id, owner)
-        live = _equal(db, document_id, owner, recipe=recipe, base=base, states=_LIVE)
+        live = _equal(db, document_id, owner, wanted, _LIVE)
         if live is not None:
             return live
         job_id = new_id()
         db.execute(
             "INSERT INTO jobs (id, owner, document_id, name, recipe, base_model, created_at, place)"
             f" VALUES (?, ?, ?, ?, ?, ?, ?, {_LAST_PLACE})",
-            [job_id, owner, document_id, clean(name), to_json(recipe), clean(base), now()],
+            [job_id, owner, document_id, clean(name), *wanted.columns, now()],
         )
         return one(db, job_id)
 
@@ -59,26 +73,37 @@ _USABLE = (
 _LAST_PLACE = "(SELECT COALESCE(MAX(place), 0) + 1 FROM jobs)"
 
 
-def find(
-    store: Store, document_id: str, owner: str, *, recipe: dict[str, Any], base: str
-) -> Job | None:
+def find(store: Store, document_id: str, owner: str, wanted: Wanted) -> Job | None:
     """The newest equal job that makes another one needless.
 
     A done job whose adapter has been deleted, or lost its files, is not such a job.
     """
     with store.read() as db:
-        return _equal(db, document_id, owner, recipe=recipe, base=base, states=_USABLE)
+        return _equal(db, document_id, owner, wanted, _USABLE)
 
 
-def _equal(
-    db: Database, document_id: str, owner: str, *, recipe: dict[str, Any], base: str, states: str
-) -> Job | None:
+def _equal(db: Database, document_id: str, owner: str, wanted: Wanted, states: str) -> Job | None:
     sql = (
         f"SELECT {_COLUMNS} FROM jobs WHERE document_id = ? AND owner = ? AND recipe = ?"
-        f" AND base_model = ? AND {states} ORDER BY seq DESC LIMIT 1"
+        f" AND base_model = ? AND (studied IS NULL OR studied = ?) AND {states}"
+        f" ORDER BY seq DESC LIMIT 1"
     )
-    rows = db.query(sql, [document_id, owner, to_json(recipe), clean(base)])
+    rows = db.query(sql, [document_id, owner, *wanted.columns, wanted.studied])
     return next((_job(row) for row in rows), None)
+
+
+def set_studied(store: Store, job_id: str, studied: str) -> None:
+    """Notes what the job studies. Raises `NotFound`."""
+    with store.write() as db:
+        one(db, job_id)
+        db.execute("UPDATE jobs SET studied = ? WHERE id = ?", [studied, job_id])
+
+
+def studied(store: Store, job_id: str) -> str | None:
+    """As it was noted; None where it is not known, and for a job that is not there."""
+    with store.read() as db:
+        row = db.execute("SELECT studied FROM jobs WHERE id = ?", [job_id]).fetchone()
+        return row[0] if row else None
 
 
 def job(store: Store, job_id: str, owner: str | None = None) -> Job:

@@ -30,6 +30,7 @@ from storage.adapters import AdapterFacts, StagedAdapter
 from storage.connection import Index, named_errors
 from storage.content import Content
 from storage.errors import LibraryDamaged, NotFound
+from storage.jobs import Wanted
 from storage.lock import Lock
 from storage.migrations import SCHEMA_VERSION, version_of
 from storage.records import (
@@ -183,16 +184,37 @@ class Library:
     # Jobs
 
     def add_job(
-        self, document_id: str, *, owner: str, name: str, recipe: dict[str, Any], base_model: str
+        self,
+        document_id: str,
+        *,
+        owner: str,
+        name: str,
+        recipe: dict[str, Any],
+        base_model: str,
+        studied: str = "",
     ) -> Job:
-        """A queued job, or the equal one that waits or runs already."""
-        return jobs.add(self._store, document_id, owner, name=name, recipe=recipe, base=base_model)
+        """A queued job, or the equal one that waits or runs already.
+
+        `studied` stands for what it would study now; it is kept only with `set_studied`.
+        """
+        wanted = Wanted(recipe=recipe, base=base_model, studied=studied)
+        return jobs.add(self._store, document_id, owner, wanted, name=name)
 
     def find_job(
-        self, document_id: str, owner: str, recipe: dict[str, Any], base_model: str
+        self,
+        document_id: str,
+        owner: str,
+        recipe: dict[str, Any],
+        base_model: str,
+        studied: str = "",
     ) -> Job | None:
         """The newest equal job that waits, runs, is interrupted, or made an adapter still here."""
-        return jobs.find(self._store, document_id, owner, recipe=recipe, base=base_model)
+        wanted = Wanted(recipe=recipe, base=base_model, studied=studied)
+        return jobs.find(self._store, document_id, owner, wanted)
+
+    def set_studied(self, job_id: str, studied: str) -> None:
+        """The job has begun and studies this: from here on an equal job studies the same."""
+        jobs.set_studied(self._store, job_id, studied)
 
     def job(self, job_id: str, owner: str) -> Job:
         return jobs.job(self._store, job_id, owner)
@@ -325,6 +347,7 @@ class Library:
             recipe=recipe,
             metrics=metrics,
             created_at=now(),
+            studied=jobs.studied(self._store, job_id) if job_id else None,
         )
         published = adapters.publish(self._store, staged, facts)
         runs.clear(self._store, [job_id] if job_id else [])

@@ -19,7 +19,7 @@ from storage.files import sync_folder
 APPLICATION_ID = 0x4C694674
 """“LiFt”, in the header of the file: this is a lift-chat library."""
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """`user_version` of the file: the number of steps below."""
 
 BACKUPS_KEPT = 5
@@ -39,6 +39,13 @@ def m002_exams_and_pinned_answers(db: Database) -> None:
     db.execute("PRAGMA user_version = 2")
     db.execute("ALTER TABLE metrics ADD COLUMN exam REAL")
     db.execute("ALTER TABLE jobs ADD COLUMN pinned TEXT NOT NULL DEFAULT '[]'")
+
+
+@migrations()
+def m003_what_a_job_studied(db: Database) -> None:
+    """NULL is “not known”: of a job that has not begun, and of those that ran before this step."""
+    db.execute("PRAGMA user_version = 3")
+    db.execute("ALTER TABLE jobs ADD COLUMN studied TEXT")
 
 
 _M001 = """

@@ -181,6 +181,7 @@ def _restore_job(db: Database, facts: AdapterFacts) -> None:
         "name": facts.name,
         "base_model": facts.base_model,
         "recipe": to_json(facts.recipe),
+        "studied": facts.studied,
         "state": "done",
         "place": 0,
         "created_at": facts.created_at,

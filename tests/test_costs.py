@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from lift_chat.adapters import kinds
-from lift_chat.costs import Costs, Probe, estimate, fit, measure
+from lift_chat.costs import Costs, Probe, _longest, estimate, fit, measure
 from lift_chat.lift.presets import PRESETS
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.train import Fit
+from lift_chat.lift.workload import workload
 from lift_chat.models.device import Device
 from lift_chat.models.loading import LoadedModel
 from tests.conftest import TALE, no_turn
@@ -105,6 +106,32 @@ def test_memory_decides_how_many_windows_go_at_once(tiny: LoadedModel) -> None:
     assert fit(gpu, CONFIG, replace(probe, saved_bytes=1.0)).windows == CONFIG.batch_segments
     cpu = replace(tiny, device=Small("cpu", "small", torch.float32))
     assert fit(cpu, many, replace(probe, saved_bytes=1.0)).windows == 1
+
+
+def test_what_fits_is_counted_in_the_longest_sample_not_in_windows(tiny: LoadedModel) -> None:
+    gpu = replace(tiny, device=Small("cuda", "small", torch.float32))
+    asked = CONFIG.with_changes(batch_segments=64, study="passages", open_share=0.5)
+    longest = workload(10_000, asked, tiny.window).longest
+    assert longest > 2 * CONFIG.segment_tokens
+    probe = replace(SPEED, saved_bytes=2e4 * CONFIG.segment_tokens / longest)
+    assert fit(gpu, asked, probe) == Fit(windows=5, recompute=False)
+    assert fit(gpu, asked, replace(SPEED, saved_bytes=2e4)) == Fit(windows=1, recompute=True)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_no_document_has_a_longer_sample_than_what_fits_is_counted_in(
+    tiny: LoadedModel, name: str
+) -> None:
+    config = LiftConfig.preset(name)
+    for changed in (
+        config,
+        config.with_changes(segments="none", segment_epochs=0, study="passages"),
+    ):
+        most = _longest(changed, tiny.window)
+        found = [workload(n, changed, tiny.window).longest for n in (3, 100, 3_000, 100_000)]
+        assert max(found) <= most
+        # Shorter samples go together up to a window's tokens.
+        assert most == max(max(found), changed.segment_tokens)
 
 
 def test_a_warm_up_is_done_once_and_a_run_corrects_it(tiny: LoadedModel) -> None:

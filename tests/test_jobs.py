@@ -19,10 +19,11 @@ from lift_chat.handle import JobHandle
 from lift_chat.lift import lesson as lesson_module
 from lift_chat.lift import train
 from lift_chat.settings import Settings
-from storage.records import LOCAL
-from tests.conftest import QUICK, STUDIED, facts
+from storage.records import LOCAL, StudyItem
+from tests.conftest import QUICK, STUDIED, facts, taken
 
 LONG = QUICK.with_changes(epochs=150)
+ASKING = STUDIED.with_changes(exam_questions=0, distill=False, epochs=20)
 
 
 class Gate:
@@ -129,6 +130,59 @@ def test_closing_the_app_loses_nothing_and_the_next_start_goes_on(
         adapter = handle.wait(300)
         assert adapter.metrics["steps"] == adapter.metrics["planned_steps"] >= total
     assert resumed == [6]
+
+
+def begun(
+    app: LiftChat, tale: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[JobHandle, Gate, list[StudyItem]]:
+    """A run over kept questions that has trained some steps and is held there."""
+    gate = Gate(monkeypatch, 5)
+    document = app.add_document(tale)
+    items = facts(app.library.document_text(document.id, LOCAL))
+    app.library.set_study_items(document.id, LOCAL, items)
+    handle = app.absorb(document.id, ASKING)
+    assert gate.reached.wait(60)
+    return handle, gate, items
+
+
+def test_questions_that_are_edited_while_they_are_studied_make_another_run(
+    settings: Settings, tale: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with LiftChat.open(settings=settings) as app:
+        handle, gate, items = begun(app, tale, monkeypatch)
+        document_id = handle.status().job.document_id
+        try:
+            assert app.absorb(document_id, ASKING).id == handle.id
+            app.set_study_items(document_id, items[1:])
+            another = app.absorb(document_id, ASKING)
+            assert another.id != handle.id and another.status().position == 1
+        finally:
+            gate.opened.set()
+        assert handle.wait(60).metrics["study"] == taken(8)
+        assert another.wait(60).metrics["study"] == taken(7)
+
+
+def test_a_run_that_goes_on_is_known_by_the_questions_that_it_began_with(
+    settings: Settings, tale: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with LiftChat.open(settings=settings) as app:
+        handle, gate, items = begun(app, tale, monkeypatch)
+        document_id = handle.status().job.document_id
+        app.set_study_items(document_id, items[1:])
+        closing = threading.Thread(target=app.close)
+        closing.start()
+        while not app._worker._closing.is_set():
+            pass
+        gate.opened.set()
+        closing.join()
+    with LiftChat.open(settings=settings) as app:
+        resumed = JobHandle(handle.id, app, LOCAL)
+        assert resumed.wait(60).metrics["study"] == taken(8)
+        another = app.absorb(document_id, ASKING)
+        assert another.id != handle.id
+        assert another.wait(60).metrics["study"] == taken(7)
+        app.library.set_study_items(document_id, LOCAL, items)
+        assert app.absorb(document_id, ASKING).id == handle.id
 
 
 def record_resumes(monkeypatch: pytest.MonkeyPatch) -> list[int]:

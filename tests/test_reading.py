@@ -189,6 +189,15 @@ def test_the_tokens_of_an_answer_say_what_the_adapter_added(
     assert {token.gain for token in app.tint(adapter.id, question, told, at_nought)} == {0.0}
 
 
+def test_beside_found_passages_half_of_the_adapter_speaks(app: LiftChat, adapter: Adapter) -> None:
+    def gains(**settings: Any) -> list[float]:
+        tokens = app.tint(adapter.id, "Who lit the lamp?", "Sable Quist", ChatSettings(**settings))
+        return [token.gain for token in tokens]
+
+    assert gains() == gains(strength=0.5) != gains(strength=1.0)
+    assert gains(context="truncated") == gains(context="truncated", strength=1.0)
+
+
 def test_an_answer_too_long_for_the_model_is_refused(app: LiftChat, adapter: Adapter) -> None:
     with pytest.raises(InvalidConfig):
         app.tint(adapter.id, "Who?", TALE * 20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -344,6 +345,48 @@ def test_the_adapter_of_another_document_sits_the_exam_as_a_control(
     assert again.metrics["exam"]["control"]["name"] == "Salt"
 
 
+ASK = STUDIED.with_changes(exam_questions=0, distill=False)
+
+
+def test_absorbing_again_is_a_new_run_once_the_questions_were_edited(
+    app: LiftChat, tale: Path
+) -> None:
+    document = studied(app, tale)
+    kept = app.study_items(document.id)
+    first = app.absorb(document.id, ASK)
+    first.wait(120)
+    app.set_study_items(document.id, kept)
+    assert app.absorb(document.id, ASK).id == first.id
+    app.set_study_items(document.id, [replace(kept[0], answer="nobody"), *kept[1:]])
+    second = app.absorb(document.id, ASK)
+    assert second.id != first.id
+    assert second.wait(120).id != first.wait(1).id
+    assert app.absorb(document.id, ASK).id == second.id
+    app.library.set_study_items(document.id, LOCAL, kept)
+    assert app.absorb(document.id, ASK).id == first.id
+
+
+def test_a_job_that_waits_studies_what_is_edited_before_it_begins(
+    settings: Settings, tale: Path
+) -> None:
+    with LiftChat.open(settings=settings, worker=False) as app:
+        document = studied(app, tale)
+        waiting = app.absorb(document.id, ASK)
+        app.set_study_items(document.id, app.study_items(document.id)[1:])
+        assert app.absorb(document.id, ASK).id == waiting.id
+    with LiftChat.open(settings=settings) as app:
+        assert app.absorb(document.id, ASK).wait(120).metrics["study"] == taken(7)
+        assert app.absorb(document.id, ASK).id == waiting.id
+
+
+def test_a_recipe_that_asks_nothing_is_the_same_whatever_is_kept(app: LiftChat, tale: Path) -> None:
+    document = app.add_document(tale)
+    first = app.absorb(document.id, QUICK)
+    first.wait(60)
+    app.set_study_items(document.id, facts(app.library.document_text(document.id, LOCAL)))
+    assert app.absorb(document.id, QUICK).id == first.id
+
+
 def test_what_a_person_wrote_is_studied_and_never_examined(app: LiftChat, tale: Path) -> None:
     document = app.add_document(tale)
     app.set_study_items(document.id, facts(app.library.document_text(document.id, LOCAL)))
@@ -379,6 +422,7 @@ def test_questions_that_a_job_wrote_are_kept_and_the_next_job_studies_them(
         assert [item.answer for item in kept] == ["north", *(answer for _, answer in ASKED)]
         assert all(item.answer in text[item.start : item.end] for item in kept)
         asked = scribe.asked
+        assert app.absorb(document.id, config).wait(5).id == first.id
         second = app.absorb(document.id, config.with_changes(seed=1)).wait(120)
         assert second.metrics["study"] == taken(8) and scribe.asked == asked
         assert app.study_items(document.id) == kept

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lift_chat.errors import InvalidConfig, NotFound
+from lift_chat.errors import InvalidConfig, LibraryDamaged, NotFound
 from lift_chat.lift.study.cards import from_csv
 from lift_chat.service import LiftChat
 from lift_chat.study_list import page_of, span_of
@@ -41,6 +41,20 @@ def test_a_refused_list_leaves_the_old_one(app: LiftChat, document_id: str) -> N
         with pytest.raises(InvalidConfig, match=r"^Question 2"):
             app.set_study_items(document_id, [WRITTEN, wrong])
     assert app.study_items(document_id) == [WRITTEN]
+
+
+def test_a_list_that_cannot_be_read_can_be_replaced(app: LiftChat, document_id: str) -> None:
+    (file,) = app.settings.home.glob("documents/*/owners/*.study.jsonl")
+    file.write_bytes(b'{"question": "Who')
+    with pytest.raises(LibraryDamaged, match="Line 1"):
+        app.study_items(document_id)
+    with pytest.raises(InvalidConfig, match=r"^Question 1"):
+        app.set_study_items(document_id, [StudyItem("", "x", 0, 1)])
+    assert file.read_bytes() == b'{"question": "Who'
+    app.set_study_items(document_id, [StudyItem("Who turned?", "The Gannet", 0, 9)])
+    assert app.study_items(document_id) == [
+        StudyItem("Who turned?", "The Gannet", 0, 9, origin="person")
+    ]
 
 
 def test_flashcards_hold_every_question(app: LiftChat, document_id: str) -> None:

@@ -44,7 +44,8 @@ class Api(ChatApi):
         request: gr.Request | None = None,
     ) -> dict[str, Any]:
         """Reads a file in and queues it; returns at once. The same file and settings again give
-        the same job; `duplicate_of` is the adapter already made of them, or null."""
+        the same job, unless its study questions were changed; `duplicate_of` is the adapter already
+        made of them, or null."""
         owner = owner_of(request)
         config = LiftConfig.preset(preset, **(options or {}))
         document = self.service.add_document(uploaded(file), name=name_of(file), owner=owner)

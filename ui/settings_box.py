@@ -36,8 +36,8 @@ class SettingsBox:
 def layout() -> SettingsBox:
     context = gr.Radio(
         [
-            ("Beginning and end", "truncated"),
             ("Passages that fit", "retrieved"),
+            ("Beginning and end", "truncated"),
             ("Nothing: weights only", "none"),
         ],
         value=DEFAULTS.context,
@@ -48,7 +48,7 @@ def layout() -> SettingsBox:
     strength = gr.Slider(
         0,
         100 * STRONGEST,
-        value=100 * DEFAULTS.strength,
+        value=100 * DEFAULTS.applied_strength,
         step=5,
         label="Strength of what was absorbed (%)",
         info=STRENGTH_HELP,
@@ -107,11 +107,20 @@ def defaults() -> tuple[Any, ...]:
     """No change, and each control's default, in the order of `layout`."""
     names = ("context", "strength", "max_new_tokens", "temperature", "seed")
     values = {name: getattr(DEFAULTS, name) for name in names}
-    values |= {name: 100 * values[name] for name in PERCENT}
+    values["strength"] = 100 * DEFAULTS.applied_strength
     return {}, *values.values()
+
+
+def strength_shown(changes: Mapping[str, Any], context: str) -> Any:
+    """The dial follows what may be looked at, until somebody has set it."""
+    if "strength" in changes:
+        return gr.skip()
+    return 100 * ChatSettings.from_dict({"context": context}).applied_strength
 
 
 def wire(box: SettingsBox) -> None:
     for name, control in box.controls.items():
         control.input(partial(changed, name), [box.changes, control], box.changes, **QUIET)
+    context, strength = box.controls["context"], box.controls["strength"]
+    context.input(strength_shown, [box.changes, context], strength, **QUIET)
     box.reset.click(defaults, None, [box.changes, *box.controls.values()], **QUIET)

@@ -27,8 +27,8 @@ MOST = "much"
 def followed(bubble: dict[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
     """The bubble of an answer with what is known about it below: its pages, and its strength."""
     below = []
-    strength = facts.get("settings", {}).get("strength", 1)
-    if strength != 1:
+    strength = facts.get("settings", {}).get("strength")
+    if strength not in (None, 1):
         below.append(f"*{present.strength_note(strength)}*")
     if facts.get("citations"):
         below.append(pages(facts["citations"]))

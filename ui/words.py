@@ -72,10 +72,13 @@ FILES_MISSING = "Its files are no longer in the library folder, so it cannot be 
 
 NOTHING_TO_TINT = "Ask something first; then its answer can be looked at."
 TINTING = "Reading the answer once with and once without what was absorbed…"
-STRENGTH_HELP = "100: as it was trained. 0: the unread model. Above 100 it may overdo it."
+STRENGTH_HELP = (
+    "100: as it was trained. 0: the unread model. Beside found passages, half answers best. "
+    "Above 100 it may overdo it."
+)
 CONTEXT_HELP = (
-    "Beginning and end of the document, or the passages that have words of the question; as much "
-    "as fits into its window."
+    "The passages that have words of the question, or beginning and end of the document; as much "
+    "as fits into its window, and all of it where that fits."
 )
 TINTS = {
     "much": "learned: more than twenty times likelier than before",

@@ -15,6 +15,7 @@ from lift_chat.commands.options import AdapterArgument, AsJson, BaseModel, FourB
 from lift_chat.commands.output import note, say, say_json
 from lift_chat.commands.program import open_service
 from lift_chat.errors import AdapterMismatch, LiftChatError
+from lift_chat.models.context_mode import CONTEXT_MODES, DEFAULT_CONTEXT
 from storage.records import Adapter, Message
 
 if TYPE_CHECKING:
@@ -37,14 +38,18 @@ def chat(  # noqa: PLR0913 - the signature is the command line
         str,
         typer.Option(
             "--context",
-            metavar="truncated|retrieved|none",
-            help="What the model sees of the text: beginning and end, fitting passages, nothing.",
+            metavar="|".join(CONTEXT_MODES),
+            help="What the model sees of the text: fitting passages, beginning and end, nothing.",
         ),
-    ] = "truncated",
+    ] = DEFAULT_CONTEXT,
     strength: Annotated[
-        float,
-        typer.Option("--strength", help="Of what was absorbed, 0 to 1.5; 0 is the unread model."),
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            "--strength",
+            help="Of what was absorbed, 0 to 1.5; 0 is the unread model. Without it: what answers "
+            "best with this context.",
+        ),
+    ] = None,
     pages: Annotated[
         bool, typer.Option("--pages/--no-pages", help="Say where the answer stands.")
     ] = True,

@@ -151,7 +151,7 @@ class _Course:
 
 
 def read_source(source: str) -> list[ReadingDocument]:
-    """The documents of `source`. Raises `InvalidConfig`."""
+    """The documents of `source`. Raises `InvalidConfig` or `UnreadableDocument`."""
     from lift_chat.reader.sources import read_fairytaleqa, read_jsonl
 
     if not source.startswith(FAIRYTALEQA):

@@ -79,6 +79,12 @@ def trained_arms(recipes: Mapping[str, LiftConfig], windows: Sequence[WindowName
     return [Arm(name, window) for name in recipes for window in windows if window != "full"]
 
 
+def strength_in(window: WindowName) -> float:
+    """At what strength a chat with this window uses an adapter where nobody set the dial."""
+    context = MODES.get(window, window)
+    return ChatSettings.from_dict({"context": context}).applied_strength
+
+
 def source_of(loaded: LoadedModel, document: EvalDocument) -> Source:
     """The document as chat reads one, tokenised and indexed once; it is a single page."""
     text = document.text

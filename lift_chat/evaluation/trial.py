@@ -19,9 +19,19 @@ from typing import Any
 import torch
 
 from lift_chat import __version__
+from lift_chat.adapters import kinds
 from lift_chat.errors import LiftChatError
 from lift_chat.evaluation.answering import answer_all
-from lift_chat.evaluation.arms import BASE, Arm, Room, WindowName, base_arms, fits, trained_arms
+from lift_chat.evaluation.arms import (
+    BASE,
+    Arm,
+    Room,
+    WindowName,
+    base_arms,
+    fits,
+    strength_in,
+    trained_arms,
+)
 from lift_chat.evaluation.ledger import Ledger, Line, key_of
 from lift_chat.evaluation.questions import EvalDocument
 from lift_chat.lift.lesson import Lesson
@@ -114,6 +124,7 @@ class Trial:
             facts = {"train_seconds": seconds, "lesson": _facts(lesson)}
             for arm, place in wanted:
                 yield Sign(index, document, arm.name, "asking")
+                kinds.set_strength(lesson.adapted, strength_in(arm.window))
                 yield self._answered(arm, place, lesson.adapted, facts)
         except LiftChatError as error:
             yield Sign(index, document, name, "failed", error=str(error))

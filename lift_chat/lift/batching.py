@@ -33,6 +33,16 @@ class MicroBatch:
         pairs = zip(self.samples, self.weights, strict=True)
         return sum(sample.labelled * weight for sample, weight in pairs)
 
+    def positions(self, device: torch.device) -> torch.Tensor:
+        """(batch, tokens): the part that each position has in the step when a sample's part is
+        spread over its own positions; padding has none. Adds up to `labelled_share`."""
+        width = max(len(sample.ids) for sample in self.samples)
+        rows = []
+        for sample, weight in zip(self.samples, self.weights, strict=True):
+            size = len(sample.ids)
+            rows.append([sample.labelled * weight / size] * size + [0.0] * (width - size))
+        return torch.tensor(rows, device=device)
+
     @property
     def soft(self) -> list[Soft]:
         return [sample.soft for sample in self.samples if sample.soft is not None]

@@ -39,9 +39,11 @@ class Best:
         draft = target.with_suffix(".draft")
         save_file(tensors, draft, metadata=facts)
         os.replace(draft, target)
-        older = [other for other in self._files() if other < target]
-        for other in older[1:]:
-            other.unlink()
+        # One of a later step is left from before the run went back or started over.
+        kept = [other for other in self._files() if other <= target][:2]
+        for other in self._files():
+            if other not in kept:
+                other.unlink()
 
     def take(self, state: TrainState) -> None:
         """Gives `state` the best weights; nothing changes if it has them."""

@@ -3,14 +3,15 @@
 A checkpoint is a folder `checkpoint-<step>` with the optimizer's state as safetensors, a few
 numbers as JSON, and `COMPLETE`, written last, which holds the hash of the other two. A folder
 without a valid `COMPLETE` does not count. The two newest are kept: when the newest one is
-damaged, the one before it is used.
+damaged, the one before it is used. What another run left, or this one in another dtype, is not
+used, and gives way to the first checkpoint of the run that starts over.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ STATE, FACTS, COMPLETE = "state.safetensors", "facts.json", "COMPLETE"
 
 @dataclass(frozen=True)
 class Facts:
-    """What is resumed beside tensors. `fingerprint` and `config` guard against another run's."""
+    """What is resumed beside tensors. `fingerprint` and `config` guard against another run's, as
+    does `dtype`, the adapter's, which is noted when a checkpoint is saved."""
 
     step: int
     fingerprint: str
@@ -35,22 +37,28 @@ class Facts:
     seconds: float
     measured: dict[str, Any]
     exam: dict[str, Any]
+    dtype: str = ""
 
 
 def save_checkpoint(folder: Path, state: TrainState, facts: Facts) -> Path:
-    """Writes one checkpoint below `folder` and drops the oldest. Raises OSError."""
+    """Writes one checkpoint below `folder`; of the others it keeps only the one before it. Raises
+    OSError."""
     target = folder / f"checkpoint-{state.step:08d}"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     tensors = {name: t.detach().cpu().contiguous() for name, t in state.optimizer.state().items()}
     save_file(tensors, target / STATE)
-    (target / FACTS).write_text(json.dumps(asdict(facts)), encoding="utf-8")
+    noted = replace(facts, dtype=_dtype(state))
+    (target / FACTS).write_text(json.dumps(asdict(noted)), encoding="utf-8")
     sync_tree(target)
     seal = {name: sha256_of(target / name) for name in (STATE, FACTS)}
     write_file(target / COMPLETE, json.dumps(seal).encode())
     sync_folder(folder)
-    for old in _folders(folder)[KEEP:]:
-        shutil.rmtree(old, ignore_errors=True)
+    # A later step is damaged or another run's: it must not take the place of one that counts.
+    kept = [other for other in _folders(folder) if other <= target][:KEEP]
+    for other in _folders(folder):
+        if other not in kept:
+            shutil.rmtree(other, ignore_errors=True)
     return target
 
 
@@ -62,6 +70,8 @@ def restore_checkpoint(
         facts = _read_facts(candidate)
         if facts is None or facts.fingerprint != fingerprint or facts.config != config:
             continue
+        if facts.dtype != _dtype(state):
+            continue
         try:
             state.optimizer.restore(load_file(candidate / STATE))
         except (OSError, SafetensorError, KeyError, RuntimeError):
@@ -69,6 +79,10 @@ def restore_checkpoint(
         state.step = facts.step
         return facts
     return None
+
+
+def _dtype(state: TrainState) -> str:
+    return str(state.optimizer.parameters[0].dtype).removeprefix("torch.")
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -1,97 +1,30 @@
 """The exam: questions that training never sees, asked before, during and after.
 
-Split by passage, so that no training question is about the same sentences; questions of other
-passages that are near-duplicates of exam questions are taken out of training. Asked closed book
-(title and question alone) and with the document's head and tail in the window, greedily, in chat's
-own prompts. Knows models and questions, nothing of how the model was trained.
+Asked closed book (title and question alone) and with the document's head and tail in the window,
+greedily, in chat's own prompts. Knows models and questions, nothing of how the questions were
+chosen or the model was trained.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
 from lift_chat.evaluation.metrics import token_f1
 from lift_chat.lift.absorption import absorption, answer_nll
-from lift_chat.lift.passages import Span
 from lift_chat.lift.progress import PinnedAnswer, with_answers
-from lift_chat.lift.questions import MOST_OPEN, places_of
-from lift_chat.lift.study.checks import Questions
 from lift_chat.models.batch import generate
 from lift_chat.models.context import ChatSettings, Source, assemble
 from lift_chat.models.device import Turn
+from lift_chat.models.excerpt import TokenPlaces
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.prompts import question_ids
-from storage.records import Message, StudyItem
+from storage.records import Message, Page, StudyItem
 
 ANSWER_TOKENS = 32
 PINNED = 3
-MOST_SHARE = 0.25
-"""Of all questions at most; the others are there to learn from."""
-
-
-def split(
-    items: Sequence[StudyItem], text: str, spans: Sequence[Span], wanted: int
-) -> tuple[list[StudyItem], list[StudyItem]]:
-    """(exam, training). Whole passages go into the exam, evenly spread over the document.
-
-    The exam holds `wanted` questions, or a quarter of all if that is less, and none where all are
-    about one passage; questions that the text does not answer, or that a person wrote to be
-    learned, are never in it, nor is what comes close to one of these.
-    """
-    places = [places_of(item, text, spans) for item in items]
-    usable = _usable(items)
-    with_questions = sorted({places[i][0] for i in usable})
-    wanted = min(wanted, int(MOST_SHARE * len(usable)))
-    if wanted < 1 or len(with_questions) < 2:
-        return [], list(items)
-    chosen: list[int] = []
-    for place in _spread(with_questions):
-        if len(chosen) >= wanted:
-            break
-        chosen += [i for i in usable if places[i][0] == place][: wanted - len(chosen)]
-    exam = [items[i] for i in sorted(chosen)]
-    asked, closed = _questions(exam), {place for i in chosen for place in places[i]}
-    training = [
-        item
-        for item, held in zip(items, places, strict=True)
-        if item.origin == "person" or not (_told(held, closed) or item.question in asked)
-    ]
-    return exam, training
-
-
-_EXAMINED = ("fact", "evidence", "sentence", "reversed")
-
-
-def _usable(items: Sequence[StudyItem]) -> list[int]:
-    own = _questions(item for item in items if item.origin == "person")
-    return [
-        i
-        for i, item in enumerate(items)
-        if item.kind in _EXAMINED and item.origin != "person" and item.question not in own
-    ]
-
-
-def _told(held: Sequence[int], closed: set[int]) -> bool:
-    """Whether passages `held` give away what a `closed` one says; what is about the whole document
-    does not."""
-    return len(held) <= MOST_OPEN and not closed.isdisjoint(held)
-
-
-def _questions(items: Iterable[StudyItem]) -> Questions:
-    found = Questions()
-    for item in items:
-        found.add(item.question)
-    return found
-
-
-def _spread(places: Sequence[int]) -> list[int]:
-    """All places in an order whose every beginning is spread evenly (van der Corput's sequence)."""
-    bits = max(1, (len(places) - 1).bit_length())
-    order = sorted(range(2**bits), key=lambda i: int(f"{i:0{bits}b}"[::-1], 2))
-    return [places[i] for i in order if i < len(places)]
 
 
 @dataclass(frozen=True)
@@ -117,6 +50,15 @@ class Exam:
     history: list[dict[str, Any]] = field(default_factory=list)
     pinned: list[dict[str, Any]] = field(default_factory=list)
     _nll: dict[str, list[float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, loaded: LoadedModel, title: str, text: str, items: Sequence[StudyItem], turn: Turn
+    ) -> Exam:
+        """About the whole of `text`, which is tokenised here once for all questions."""
+        places = TokenPlaces.of(loaded.tokenizer, text) if items else None
+        page = Page(number=1, label="1", start=0, end=len(text), text=text)
+        return cls(loaded, Source(title, [page], places=places), text, items, turn)
 
     def __bool__(self) -> bool:
         return bool(self.items)
@@ -150,8 +92,12 @@ class Exam:
     def during(self, model: Any, step: int) -> tuple[PinnedAnswer, ...]:
         return self._note(step, self.hold(model, "closed"))
 
-    def after(self, model: Any, step: int) -> tuple[PinnedAnswer, ...]:
-        self.adapter = {name: self.hold(model, name) for name in ("closed", "truncated")}
+    def after(
+        self, model: Any, step: int, closed: Sitting | None = None
+    ) -> tuple[PinnedAnswer, ...]:
+        """`closed` is the model's closed-book sitting, if it was held already."""
+        closed = closed or self.hold(model, "closed")
+        self.adapter = {"closed": closed, "truncated": self.hold(model, "truncated")}
         prompts = [question_ids(self.loaded, self.source.title, i.question) for i in self.items]
         golds = [item.answer for item in self.items]
         self._nll["adapted"] = answer_nll(model, self.loaded, prompts, golds, self.turn)

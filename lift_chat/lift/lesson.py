@@ -18,7 +18,7 @@ from lift_chat.errors import InvalidConfig
 from lift_chat.lift.best import Best
 from lift_chat.lift.checkpoint import Facts, restore_checkpoint, save_checkpoint
 from lift_chat.lift.curriculum import Curriculum
-from lift_chat.lift.exam import Exam
+from lift_chat.lift.exam import Exam, Sitting
 from lift_chat.lift.measures import Measures, compared
 from lift_chat.lift.optimizer import MasterAdamW
 from lift_chat.lift.preparation import Sources, Studies, Text, is_written, keep, prepare
@@ -30,10 +30,9 @@ from lift_chat.lift.study.teacher import Checked
 from lift_chat.lift.surroundings import Surroundings
 from lift_chat.lift.tokens import probe_windows, tokenize
 from lift_chat.lift.train import NOTHING, TrainState, run_slice, study_once
-from lift_chat.models.context import Source
 from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
-from storage.records import Page, StudyItem
+from storage.records import StudyItem
 
 
 class Lesson:
@@ -106,10 +105,11 @@ class Lesson:
         if facts is None and self.config.fit_passes:
             yield from self._fit_memories(state)
         yield from self._train(state)
+        closed: Sitting | None = None
         if self.sittings.chooses:
             self.save_checkpoint()
-            self.sittings.take_best(state)
-        yield from self._measure_after(state)
+            closed = self.sittings.take_best(state)
+        yield from self._measure_after(state, closed)
 
     def _fit_memories(self, state: TrainState) -> Iterator[ProgressEvent]:
         samples = self.studies.samples(self.loaded, self.text, self.config)
@@ -164,9 +164,7 @@ class Lesson:
             )
 
     def _exam(self, items: Sequence[StudyItem]) -> Exam:
-        text = self.text.text
-        whole = [Page(number=1, label="1", start=0, end=len(text), text=text)]
-        return Exam(self.loaded, Source(self.text.title, whole), text, items, self.turn)
+        return Exam.of(self.loaded, self.text.title, self.text.text, items, self.turn)
 
     def _resume(self, facts: Facts) -> None:
         self.resumed_from = facts.step
@@ -193,10 +191,12 @@ class Lesson:
                     self.save_checkpoint()
                     saved = time.monotonic()
 
-    def _measure_after(self, state: TrainState) -> Iterator[ProgressEvent]:
+    def _measure_after(
+        self, state: TrainState, closed: Sitting | None = None
+    ) -> Iterator[ProgressEvent]:
         yield from self._measure(self.after, "after")
         if self.exam:
-            yield self.sittings.last(state, self.around.control)
+            yield self.sittings.last(state, self.around.control, closed)
 
     def measure_after(self) -> None:
         """Measures now; for a run that was stopped and is kept."""
@@ -238,6 +238,8 @@ class Lesson:
 
     def _guard(self) -> dict[str, Any]:
         identity = self.loaded.identity.fingerprint + f":{self.document_tokens}"
+        if self.loaded.four_bit:
+            identity += ":nf4"
         return {"fingerprint": identity, "config": self.config.to_dict()}
 
     def _measure(self, measures: Measures, stage: Stage) -> Iterator[ProgressEvent]:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lift_chat.lift.exam import split
+from lift_chat.lift.holdout import split
 from lift_chat.lift.passages import Span, passages
 from lift_chat.lift.progress import ProgressEvent
 from lift_chat.lift.questions import QuestionSamples, Taught
@@ -57,12 +57,16 @@ class Studies:
     def samples(
         self, loaded: LoadedModel, text: Text, config: LiftConfig
     ) -> QuestionSamples | None:
-        """None where there is nothing to ask."""
+        """None where there is nothing to ask.
+
+        What a person wrote is learned as it stands: the base may know the passage worse than its
+        reader does.
+        """
         if not self.training:
             return None
         taught = [
-            Taught(checked.item, checked.soft if config.distill else None)
-            for checked in self.training
+            Taught(one.item, one.soft if config.distill and one.item.origin != "person" else None)
+            for one in self.training
         ]
         return QuestionSamples(loaded, text.title, text.text, self.spans, taught)
 

@@ -175,6 +175,18 @@ class QuestionSamples:
         return MARKER.join(self._spans[i].of(self._text) for i in sorted(chosen))
 
     def _behind(self, group: Sequence[int], excerpt: str) -> list[Sample]:
+        """Those of the group that have a teacher, and those that have none: a conversation learns
+        in one way."""
+        taught = [index for index in group if self._taught[index].soft is not None]
+        bare = [index for index in group if self._taught[index].soft is None]
+        return [
+            sample
+            for part in (taught, bare)
+            if part
+            for sample in self._conversation(part, excerpt)
+        ]
+
+    def _conversation(self, group: Sequence[int], excerpt: str) -> list[Sample]:
         """The group as one conversation behind the excerpt, or one by one where that cannot be."""
         turns = []
         for number, index in enumerate(group):
@@ -199,8 +211,8 @@ class QuestionSamples:
 
     @staticmethod
     def _soft(taught: Sequence[Taught]) -> Soft | None:
-        """The teachers' rows one after another; None unless every item has some."""
+        """The teachers' rows one after another; None where there are none."""
         parts = [one.soft for one in taught if one.soft is not None]
-        if not parts or len(parts) < len(taught):
+        if not parts:
             return None
         return Soft.joined(parts, parts[0].tokens.device)

@@ -19,7 +19,7 @@ from lift_chat.lift.presets import PRESETS
 PresetName = Literal["skim", "read", "study"]
 AdapterName = Literal["lora", "gated-memory"]
 Segments = Literal["overlapping", "random", "none"]
-Study = Literal["none", "passages", "evidence", "sentences"]
+Study = Literal["none", "passages", "question-words", "evidence", "sentences"]
 Gate = Literal["linear", "mlp"]
 Writer = Literal["base", "endpoint"]
 Schedule = Literal["constant", "linear", "cosine"]
@@ -61,8 +61,8 @@ class LiftConfig:
     """Passes over everything: windows and study questions (LIFT: 5 to 8)."""
 
     study: Study = "none"
-    """What questions are written about: passages, runs of 16 sentences with evidence, or each
-    sentence."""
+    """What questions are written about: passages (several in one reply, or one reply for each
+    question word), runs of 16 sentences with evidence, or each sentence."""
 
     questions: int = 5
     """Questions asked for per passage or sentence."""

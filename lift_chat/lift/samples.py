@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from lift_chat.lift.losses import IGNORE, Soft
 from lift_chat.models.loading import LoadedModel
-from lift_chat.models.prompts import Turn, assistant, prompt_ids, told_ids
+from lift_chat.models.prompts import Turn, assistant, end_of_turn, prompt_ids, told_ids
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def answer(
 def answer_ids(loaded: LoadedModel, text: str) -> list[int]:
     """Token ids of an answer, with the token that ends a turn."""
     ids: list[int] = loaded.tokenizer(text, add_special_tokens=False)["input_ids"]
-    return [*ids, loaded.tokenizer.eos_token_id]
+    return [*ids, end_of_turn(loaded)]
 
 
 def conversation(loaded: LoadedModel, turns: Sequence[Turn]) -> Sample | None:
@@ -65,7 +65,7 @@ def conversation(loaded: LoadedModel, turns: Sequence[Turn]) -> Sample | None:
     """
     ids = told_ids(loaded, turns)
     labels = [IGNORE] * len(ids)
-    stop = loaded.stop_ids()
+    stop = loaded.stop_ids() | {end_of_turn(loaded)}
     for index, turn in enumerate(turns):
         if turn["role"] != "assistant":
             continue

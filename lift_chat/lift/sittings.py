@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lift_chat.lift.best import Best
-from lift_chat.lift.exam import Exam
+from lift_chat.lift.exam import Exam, Sitting
 from lift_chat.lift.progress import PinnedAnswer, ProgressEvent, Stage
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.train import TrainState
@@ -55,14 +55,20 @@ class Sittings:
         self.best.offer(state, self.exam.history[-1]["closed"])
         return self._told("exam", state, pinned)
 
-    def take_best(self, state: TrainState) -> None:
+    def take_best(self, state: TrainState) -> Sitting | None:
         """Goes back to the best sitting, if the last one is clearly worse, or if training was
-        stopped because none came up to it for so long."""
-        if self.enough or self.exam.hold(state.adapted, "closed").f1 + CLEAR < self.best.score:
+        stopped because none came up to it for so long. Returns the last one where it stays."""
+        closed = None if self.enough else self.exam.hold(state.adapted, "closed")
+        if closed is None or closed.f1 + CLEAR < self.best.score:
             self.best.take(state)
+            return None
+        return closed
 
-    def last(self, state: TrainState, control: Control) -> ProgressEvent:
-        pinned = self.exam.after(state.adapted, state.step)
+    def last(
+        self, state: TrainState, control: Control, closed: Sitting | None = None
+    ) -> ProgressEvent:
+        """`closed` is what these very weights said closed book, if they were asked already."""
+        pinned = self.exam.after(state.adapted, state.step, closed)
         other = control()
         if other is not None:
             self.exam.compare(other[1], other[0])

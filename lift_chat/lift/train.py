@@ -93,19 +93,22 @@ def run_slice(
 ) -> Generator[ProgressEvent, None, None]:
     """Trains until the plan is done or the budget is spent; yields once per optimizer step.
 
-    Closing the generator stops between two steps; `state` is then as after the last event.
+    Closing the generator stops between two steps; `state` is then as after the last event. Seconds
+    are those of the steps alone: whoever iterates examines and saves in between.
+
     Raises `OutOfMemory` when a single window does not fit even with checkpointed activations.
     """
     head = FrozenHead(state.adapted)
-    started, tokens, first = time.monotonic(), 0, state.step
+    seconds, tokens, first = 0.0, 0, state.step
     while state.step < state.total:
+        started = time.monotonic()
         # Between two steps somebody may have asked the model something, in eval mode.
         state.adapted.train()
         units = state.plan.units(state.step)
         loss, message = _step(state, head, units, turn)
         state.step += 1
         tokens += sum(len(sample.ids) for unit in units for sample in unit)
-        seconds = time.monotonic() - started
+        seconds += time.monotonic() - started
         yield ProgressEvent(
             stage="training",
             step=state.step,
@@ -189,8 +192,8 @@ def _accumulate(
             if batch.is_text or state.config.segments == "none":
                 shown = shown[0] + float(loss.detach()), shown[1] + batch.labelled_share
             if state.config.gate_penalty:
-                share = batch.labelled_share
-                loss = loss + state.config.gate_penalty * share * gates.mean()
+                mean = gates.mean(batch.positions(state.device))
+                loss = loss + state.config.gate_penalty * mean
             torch.autograd.backward(loss)
     return shown[0] / shown[1] if shown[1] else None
 

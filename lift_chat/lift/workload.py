@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.segments import cut, cut_at
+from lift_chat.lift.study.openings import OPENINGS
 
-KEPT = 0.4
-"""Share of the questions asked for that come back and pass all checks."""
+KEPT = {"passages": 0.4, "question-words": 0.65, "evidence": 0.4, "sentences": 0.4, "none": 0.0}
+"""Share of the questions asked for that come back and pass all checks, by way of asking."""
 
 CLOSED_TOKENS = 75
 """A question from weights alone, with frame and answer."""
@@ -52,15 +53,16 @@ def workload(tokens: int, config: LiftConfig, window: int) -> Workload:
     epochs = config.segment_epochs + config.epochs
     trained = per_epoch * epochs
     places = _places(tokens, config)
-    items = places * config.questions * KEPT if config.study != "evidence" else places * KEPT
+    asked = places * _questions(config)
+    items = asked * KEPT[config.study]
     closed = items * CLOSED_TOKENS
     ends = min(ENDS_TOKENS, tokens)
     text = (PASSAGES_OPEN * config.passage_tokens / BEHIND_ONE + ends / BEHIND_ENDS) / 2
     opened = items * config.open_share * (TURN_TOKENS + text)
     trained += int((closed + opened) * config.epochs)
     studied = count + int(items / 8 * (1 + config.open_share))
-    asked = items / KEPT
-    read = places * (config.passage_tokens + 50)
+    prompts = asked if config.study == "question-words" else places
+    read = prompts * (config.passage_tokens + 50)
     read += asked * (config.passage_tokens + CLOSED_TOKENS)
     if items and config.exam_questions:
         read += config.exam_questions * EXAM_TOKENS * window
@@ -89,9 +91,16 @@ def _windows(tokens: int, config: LiftConfig) -> tuple[int, int, int]:
     return sum(lengths), len(lengths), max(lengths, default=0)
 
 
+def _questions(config: LiftConfig) -> int:
+    """How many are asked for at each place."""
+    if config.study == "question-words":
+        return min(config.questions, len(OPENINGS["en"]))
+    return 1 if config.study == "evidence" else config.questions
+
+
 def _places(tokens: int, config: LiftConfig) -> float:
     """How many times questions are asked for."""
-    if config.study == "passages":
+    if config.study in ("passages", "question-words"):
         return -(-tokens // config.passage_tokens)
     if config.study == "sentences":
         return tokens / SENTENCE_TOKENS

@@ -1,27 +1,27 @@
 """What goes into the window: a part of the document, and the conversation.
 
 The truncation is LIFT's (arXiv 2502.14644 section 4; the halves and the marker as in its
-evaluation): head half, " ... ", tail half. Instead of them, the passages that the last question's
-words find may be shown. The conversation is never cut inside a message; the oldest messages go
-first. The document travels in the first user turn, never as a system prompt: its words are
-material, not instructions.
+evaluation): head half, " ... ", tail half. Instead of them, and where nobody chose, the passages
+that the last question's words find are shown. A document that fits is shown whole. The conversation
+is never cut inside a message; the oldest messages go first. The document travels in the first user
+turn, never as a system prompt: its words are material, not instructions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Self, get_args
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from lift_chat.adapters.kinds import STRONGEST
 from lift_chat.errors import InvalidConfig
 from lift_chat.models import excerpt
+from lift_chat.models.context_mode import CONTEXT_MODES, DEFAULT_CONTEXT, STRENGTHS, ContextMode
 from lift_chat.models.excerpt import Excerpt, Place, TokenPlaces
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.prompts import MARKER, frame, prompt_ids
 from storage.records import Message, Page
 
-ContextMode = Literal["truncated", "retrieved", "none"]
 RESERVE = 16
 """Tokens left free for joints between pieces that tokenise differently together than alone."""
 
@@ -34,27 +34,27 @@ class ChatSettings:
     """How one answer is made. Raises `InvalidConfig`.
 
     `window_tokens` None: the model's default. `strength` scales what the adapter adds: 0 is the
-    base model, 1 the adapter as it was trained.
+    base model, 1 the adapter as it was trained, None what answers best in this context.
     """
 
-    context: ContextMode = "truncated"
+    context: ContextMode = DEFAULT_CONTEXT
     max_new_tokens: int = 200
     temperature: float = 0.0
     top_p: float = 1.0
     repetition_penalty: float = 1.1
     seed: int = 0
-    strength: float = 1.0
+    strength: float | None = None
     window_tokens: int | None = None
 
     def __post_init__(self) -> None:
         checks = {
-            "context must be truncated, retrieved or none": self.context in get_args(ContextMode),
+            "context must be retrieved, truncated or none": self.context in CONTEXT_MODES,
             "max_new_tokens must lie in 1..4096": 1 <= self.max_new_tokens <= 4096,
             "temperature must lie in 0..2": 0 <= self.temperature <= 2,
             "top_p must lie in (0, 1]": 0 < self.top_p <= 1,
             "repetition_penalty must lie in 1..2": 1 <= self.repetition_penalty <= 2,
             "seed must lie in 0..2147483647": 0 <= self.seed < 2**31,
-            f"strength must lie in 0..{STRONGEST}": 0 <= self.strength <= STRONGEST,
+            f"strength must lie in 0..{STRONGEST}": 0 <= self.applied_strength <= STRONGEST,
             "window_tokens must be at least 64": (self.window_tokens or 64) >= 64,
         }
         for sentence, holds in checks.items():
@@ -64,24 +64,27 @@ class ChatSettings:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Strict about names and types: values come from the API."""
-        kinds: dict[str, Any] = {field.name: field.default for field in fields(cls)}
+        hints = get_type_hints(cls)
         for name, value in values.items():
-            if name not in kinds:
+            if name not in hints:
                 raise InvalidConfig(f"Unknown setting: {name}.")
-            if not _fits(value, kinds[name]):
+            if not _fits(value, hints[name]):
                 raise InvalidConfig(f"{name} has the wrong type: {value!r}.")
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
+    @property
+    def applied_strength(self) -> float:
+        return STRENGTHS.get(self.context, 1.0) if self.strength is None else self.strength
 
-def _fits(value: Any, default: Any) -> bool:
-    if isinstance(default, str):
+
+def _fits(value: Any, hint: Any) -> bool:
+    if get_origin(hint) is Literal:
         return isinstance(value, str)
-    if isinstance(default, float):
-        return type(value) in (int, float)
-    return type(value) is int or (default is None and value is None)
+    wanted = get_args(hint) or (hint,)
+    return type(value) in wanted or (float in wanted and type(value) is int)
 
 
 @dataclass(frozen=True)

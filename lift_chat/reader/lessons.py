@@ -11,6 +11,7 @@ Knows nothing of files or of the training loop.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -32,6 +33,9 @@ MOST_CHARACTERS = 1200
 
 MOST_QUESTIONS = 6
 """Questions behind one passage in a sample: the passage is read once for all of them."""
+
+_INSIDE = r"[^\W\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
+"""A character that a word goes on with; there is none in scripts written without spaces."""
 
 SHARES = {
     "passage": 0.42,
@@ -159,14 +163,20 @@ class _Lesson:
 
     def _among_others(self) -> str:
         """The right passage among one or two others of the document, in reading order."""
-        others = [i for i in range(len(self.document.sections)) if i != self.index]
+        others = [i for i in self._short() if i != self.index]
         chosen = self.draw.sample(others, min(len(others), self.draw.randint(1, 2)))
         return MARKER.join(self.document.sections[i].text for i in sorted([*chosen, self.index]))
 
     def _truncated(self) -> str:
         """The first and the last section: what a short window shows of a long document."""
-        ends = [self.document.sections[0].text, self.document.sections[-1].text]
-        return MARKER.join(ends[: len(self.document.sections)])
+        short = self._short()
+        ends = dict.fromkeys((short[0], short[-1]))
+        return MARKER.join(self.document.sections[i].text for i in ends)
+
+    def _short(self) -> list[int]:
+        """The sections that are not too long to be read for an answer; this one is among them."""
+        sections = self.document.sections
+        return [i for i, one in enumerate(sections) if len(one.text) <= MOST_CHARACTERS]
 
     def _write(self) -> Sample:
         asked = self._questions()
@@ -183,10 +193,14 @@ class _Lesson:
         return self._write()
 
     def _proof(self, text: str) -> str:
+        """The first sentence that has the words of `text` as whole words, or ""."""
         wanted = text.casefold().strip(" .")
+        if not wanted:
+            return ""
+        words = re.compile(rf"(?<!{_INSIDE}){re.escape(wanted)}(?!{_INSIDE})")
         for span in sentences(self.section.text):
             sentence = span.of(self.section.text)
-            if wanted and wanted in sentence.casefold():
+            if words.search(sentence.casefold()):
                 return sentence
         return ""
 

@@ -68,7 +68,9 @@ class Desk:
         """Token ids; `window` is one of `WINDOWS`."""
         asked = question.asked.question
         if window == "truncated":
-            settings = ChatSettings(max_new_tokens=ANSWER_TOKENS, window_tokens=SHORT_WINDOW)
+            settings = ChatSettings(
+                context="truncated", max_new_tokens=ANSWER_TOKENS, window_tokens=SHORT_WINDOW
+            )
             return assemble(self._loaded, self._source, [Message("user", asked)], settings).ids
         excerpts = {"open": question.section, "closed": ""}
         shown = excerpts[window] if window in excerpts else self._found(asked)

@@ -1,18 +1,18 @@
 """Documents with questions for a reader, from JSONL or from FairytaleQA's folder.
 
 One JSON object a line: {"title", "sections": [{"text", "questions": [{"question", "answer"}]}]}.
-Read strictly; an error names the line.
+Read strictly; an error names the line, or the file of FairytaleQA's that is damaged.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lift_chat.errors import InvalidConfig
+from lift_chat.evaluation.jsonl import damaged
 from lift_chat.reader.lessons import Asked, ReadingDocument, Section
 
 
@@ -57,7 +57,8 @@ def _text(value: Any) -> str:
 def read_fairytaleqa(folder: Path, split: str) -> list[ReadingDocument]:
     """The tales of one split (Xu et al., arXiv 2203.13947), in the order of their names.
 
-    A question that needs several sections belongs to none and is left out.
+    A question that needs several sections belongs to none and is left out. Raises `InvalidConfig`
+    where there is no such split, and as `rows_of`.
     """
     paths = sorted((folder / "questions" / split).glob("*-questions.csv"))
     if not paths:
@@ -67,20 +68,33 @@ def read_fairytaleqa(folder: Path, split: str) -> list[ReadingDocument]:
 
 def _tale(folder: Path, split: str, name: str) -> ReadingDocument:
     asked: dict[str, list[Asked]] = {}
-    for row in _rows(folder / "questions" / split / f"{name}-questions.csv"):
+    questions = folder / "questions" / split / f"{name}-questions.csv"
+    for row in rows_of(questions, "cor_section", "question", "answer1"):
         asked.setdefault(row["cor_section"].strip(), []).append(
             Asked(unwrapped(row["question"]), unwrapped(row["answer1"]))
         )
+    story = folder / "section-stories" / split / f"{name}-story.csv"
     sections = [
         Section(unwrapped(row["text"]), tuple(asked.get(row["section"].strip(), ())))
-        for row in _rows(folder / "section-stories" / split / f"{name}-story.csv")
+        for row in rows_of(story, "section", "text")
     ]
     return ReadingDocument(title_of(name), tuple(sections))
 
 
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)
+def rows_of(file: Path, *needed: str) -> list[dict[str, str]]:
+    """The rows of one of FairytaleQA's tables, every one with the columns that are needed.
+
+    Raises `UnreadableDocument`, which names the file.
+    """
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            rows = list(csv.DictReader(lines))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise damaged(file, f"it cannot be read ({error}).") from error
+    for name in needed:
+        if not rows or any(row.get(name) is None for row in rows):
+            raise damaged(file, f"it has no column “{name}”, or rows without it.")
+    return rows
 
 
 def unwrapped(text: str) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lift_chat.models.context import ChatSettings
 from storage.library import Library
 from storage.records import LOCAL, Adapter
 from tests.cli.conftest import Type
@@ -25,7 +26,15 @@ def test_one_question_prints_the_answer_and_what_was_in_the_window(
 ) -> None:
     outcome = type_in("chat", "tale", "-m", "Who lit it?")
     assert (outcome.status, outcome.out) == (0, f"{ANSWER}\n")
-    assert "pages 1, 3 (100 of 8,540 tokens)" in outcome.err
+    assert "passages on pages 1, 3 (100 of 8,540 tokens)" in outcome.err
+
+
+def test_where_nothing_is_chosen_the_command_line_asks_as_a_program_does(
+    type_in: Type, adapter: Adapter, desk: Desk
+) -> None:
+    type_in("chat", "tale", "-m", "Who?")
+    assert desk.services[-1].settings_given == [ChatSettings()]
+    assert ChatSettings().context == "retrieved"
 
 
 def test_the_pages_of_an_answer_follow_it_unless_they_are_not_wanted(
@@ -40,9 +49,9 @@ def test_the_pages_of_an_answer_follow_it_unless_they_are_not_wanted(
 
 
 def test_strength_and_context_reach_the_model(type_in: Type, adapter: Adapter, desk: Desk) -> None:
-    type_in("chat", "tale", "-m", "Who?", "--strength", "0.5", "--context", "retrieved")
+    type_in("chat", "tale", "-m", "Who?", "--strength", "0.5", "--context", "truncated")
     (given,) = desk.services[-1].settings_given
-    assert (given.strength, given.context) == (0.5, "retrieved")
+    assert (given.strength, given.context) == (0.5, "truncated")
     refused = type_in("chat", "tale", "-m", "Who?", "--strength", "2")
     assert (refused.status, refused.err) == (1, "strength must lie in 0..1.5.\n")
 
@@ -106,4 +115,4 @@ def test_a_library_in_use_is_one_sentence(type_in: Type, adapter: Adapter, desk:
 def test_wrong_flags_are_refused(type_in: Type, adapter: Adapter) -> None:
     assert type_in("chat", "tale", "--json").status == 2
     refused = type_in("chat", "tale", "-m", "Who?", "--context", "all")
-    assert (refused.status, refused.err) == (1, "context must be truncated, retrieved or none.\n")
+    assert (refused.status, refused.err) == (1, "context must be retrieved, truncated or none.\n")

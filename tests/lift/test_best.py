@@ -89,6 +89,21 @@ def test_a_damaged_file_gives_way_to_the_one_before(
     assert (resumed.step, resumed.score) == (4, 30.0)
 
 
+def test_what_a_run_that_started_over_had_before_gives_way_to_its_first_sitting(
+    state: TrainState, tmp_path: Path
+) -> None:
+    former = Best(tmp_path)
+    for step in (8, 12):
+        former.offer(at(state, step), 90.0 + step)
+    best = Best(tmp_path)
+    for step in (4, 8):
+        best.offer(at(state, step), 30.0 - step)
+    assert files(tmp_path) == [NAME.format(4)]
+    resumed = Best(tmp_path)
+    resumed.restore(state, 12)
+    assert (resumed.step, resumed.score) == (4, 26.0)
+
+
 def test_the_two_newest_are_kept(state: TrainState, tmp_path: Path) -> None:
     best = Best(tmp_path)
     for step in range(1, 7):

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.study import teacher
 from lift_chat.lift.surroundings import Surroundings
 from lift_chat.lift.tokens import probe_windows, tokenize
-from lift_chat.models.loading import LoadedModel
+from lift_chat.models.device import Device
+from lift_chat.models.excerpt import TokenPlaces
+from lift_chat.models.loading import LoadedModel, load_model
 from storage.records import Page, StudyItem
-from tests.conftest import STUDIED, TALE, facts, no_turn, taken
+from tests.conftest import STUDIED, TALE, facts, load, no_turn, taken
 from tests.lift.test_preparation import Scribe
 
 CONFIG = LiftConfig(
@@ -295,6 +298,25 @@ def test_a_checkpoint_of_another_recipe_is_not_taken(
     assert other.resumed_from == 0
 
 
+def in_other_numbers(folder: Path, kind: str) -> LoadedModel:
+    if kind == "four-bit":
+        return replace(load(folder), four_bit=True)
+    device = Device("cpu", "test cpu", torch.bfloat16)
+    return load_model(str(folder), device, cache=folder.parent, revision=None, four_bit=False)
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "four-bit"])
+def test_a_checkpoint_in_other_numbers_is_not_taken(
+    tiny: LoadedModel, tiny_folder: Path, tmp_path: Path, kind: str
+) -> None:
+    undisturbed = finished(lesson(tiny, tmp_path / "calm"))
+    run_until(lesson(in_other_numbers(tiny_folder, kind), tmp_path / "run"), 5)
+    run_until(lesson(tiny, tmp_path / "run"), 2)
+    resumed = lesson(tiny, tmp_path / "run")
+    assert same(finished(resumed), undisturbed)
+    assert resumed.resumed_from == 2
+
+
 def checkpoints(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob("checkpoint-*"))
 
@@ -360,6 +382,49 @@ def scripted(monkeypatch: pytest.MonkeyPatch, scores: dict[int, float]) -> None:
         return Scripted(made.loaded, made.source, made.text, made.items, made.turn)
 
     monkeypatch.setattr(lesson_module.Lesson, "_exam", exam)
+
+
+@pytest.mark.parametrize("taken_back", [False, True])
+def test_the_same_weights_sit_the_exam_once(
+    tiny: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken_back: bool
+) -> None:
+    held: list[tuple[int, str]] = []
+    real = Exam.hold
+
+    def hold(self: Exam, model: Any, window: str) -> Sitting:
+        held.append((run.step, window))
+        sitting = real(self, model, window)
+        fallen = taken_back and 0 < run.step < run.metrics()["planned_steps"]
+        return replace(sitting, f1=100.0) if fallen else sitting
+
+    monkeypatch.setattr(Exam, "hold", hold)
+    run = lesson(tiny, tmp_path / "run", STUDIED)
+    finished(run)
+    assert (run.metrics()["best_step"] < run.step) == taken_back
+    last = [window for step, window in held if step == run.step]
+    assert sorted(last) == ["closed"] * (1 + taken_back) + ["truncated"]
+    assert len(held) == len(last) + len(run.exam.history)
+    report = run.metrics()["exam"]
+    assert report["history"][-1]["closed"] == report["adapter"]["closed"]
+
+
+def test_the_text_is_tokenised_once_for_all_questions_of_an_exam(
+    tiny: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenised: list[str] = []
+    real = TokenPlaces.of
+
+    def of(tokenizer: Any, text: str) -> TokenPlaces:
+        tokenised.append(text)
+        return real(tokenizer, text)
+
+    monkeypatch.setattr(TokenPlaces, "of", of)
+    run = lesson(tiny, tmp_path / "run", STUDIED)
+    assert not tokenised
+    exam = run._exam(facts())
+    for _ in range(2):
+        exam.hold(tiny.model, "truncated")
+    assert tokenised == [TALE]
 
 
 def weights_at(run: Lesson, step: int) -> list[torch.Tensor]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -92,6 +93,17 @@ def test_where_there_are_none_they_are_written_and_split(tiny: LoadedModel, tmp_
     assert studies.counts is not None and studies.counts["kept"] == 8
     assert scribe.asked == events[-1].total == 4
     assert len(studies.exam) == 2 and len(studies.training) == 6
+
+
+def test_what_a_person_wrote_is_learned_as_it_stands(tiny: LoadedModel, tmp_path: Path) -> None:
+    given = [replace(item, origin="person") if n % 2 else item for n, item in enumerate(facts())]
+    config = STUDIED.with_changes(distill=True)
+    _, studies = prepared(tiny, tmp_path, config, given=given)
+    samples = studies.samples(tiny, TEXT, config)
+    assert samples is not None
+    taught = [samples.closed(index).soft is not None for index in range(len(samples))]
+    assert taught == [one.item.origin == "model" for one in studies.training]
+    assert set(taught) == {True, False}
 
 
 @pytest.mark.usefixtures("trusting")

@@ -201,6 +201,20 @@ def test_each_teachers_row_stands_at_the_position_that_it_speaks_of(tiny: Loaded
         assert len(sample.soft.logprobs) == sample.labelled
 
 
+def test_one_without_a_teacher_leaves_the_others_of_its_group_theirs(tiny: LoadedModel) -> None:
+    first = facts()[0]
+    items = [replace(first, question=f"What is number {n}?", answer=f"No. {n}") for n in range(4)]
+    taught = [Taught(item, soft(tiny, item) if n != 2 else None) for n, item in enumerate(items)]
+    made = QuestionSamples(tiny, TITLE, TALE, PLACES, taught)
+    (with_teacher, without) = opened(made, 1.0)
+    assert sorted(told(tiny, with_teacher)) == ["No. 0", "No. 1", "No. 3"]
+    assert with_teacher.soft is not None
+    assert len(with_teacher.soft.tokens) == with_teacher.labelled
+    assert told(tiny, without) == ["No. 2"] and without.soft is None
+    (_, alone) = made.behind_ends([0, 1, 2], 0)
+    assert told(tiny, alone) == ["No. 2"] and alone.soft is None
+
+
 def test_a_teacher_that_does_not_fit_its_answer_gives_way_to_the_answers_words(
     tiny: LoadedModel,
 ) -> None:

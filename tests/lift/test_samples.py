@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from lift_chat.lift.losses import IGNORE
-from lift_chat.lift.samples import Sample, answer, behind, conversation, one_turn, window
+from lift_chat.lift.samples import (
+    Sample,
+    answer,
+    answer_ids,
+    behind,
+    conversation,
+    one_turn,
+    window,
+)
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.prompts import assistant, prompt_ids, question_ids, user
 from tests.conftest import ASKED
@@ -93,6 +101,54 @@ def test_a_template_that_rewrites_earlier_turns_gives_no_conversation(tiny: Load
     assert conversation(templated(tiny, FORGETFUL), TURNS[:2]) is not None
     assert conversation(templated(tiny, FORGETFUL), TURNS) is None
     assert conversation(templated(tiny, THINKING), TURNS[:2]) is None
+
+
+TURN_ENDED = (
+    "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] | trim }}<turn ends>\n{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+"""Ends a turn with a token that is not the end of a text, as Gemma's does."""
+
+CHANNELLED = (
+    "{% for m in messages %}<{{ m['role'] }}>"
+    "{% if m['role'] == 'assistant' %}<user>final<user>{% endif %}{{ m['content'] }}<turn ends>"
+    "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+"""Puts special tokens before an answer."""
+
+
+@pytest.mark.parametrize("template", [TURN_ENDED, CHANNELLED])
+def test_an_answer_ends_with_what_the_template_ends_a_turn_with(
+    tiny: LoadedModel, template: str
+) -> None:
+    ended = templated(tiny, template)
+    ended.tokenizer.add_tokens(["<turn ends>"], special_tokens=True)
+    assert ended.tokenizer.eos_token == "<end>"
+    for _, told in ASKED:
+        assert ended.tokenizer.decode(answer_ids(ended, told)) == told + "<turn ends>"
+
+
+def test_a_conversation_ends_its_turns_as_an_answer_alone_does(tiny: LoadedModel) -> None:
+    ended = templated(tiny, TURN_ENDED)
+    ended.tokenizer.add_tokens(["<turn ends>"], special_tokens=True)
+    sample = conversation(ended, TURNS)
+    assert sample is not None
+    assert labelled(ended, sample) == "Sable Quist.<turn ends>The oil.<turn ends>"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}",
+        "{% for m in messages %}{% if m['role'] == 'user' %}<user>{{ m['content'] }}{% endif %}"
+        "{% endfor %}<assistant>",
+    ],
+)
+def test_where_a_template_ends_no_turn_an_answer_ends_as_a_text_does(
+    tiny: LoadedModel, template: str
+) -> None:
+    endless = templated(tiny, template)
+    assert endless.tokenizer.decode(answer_ids(endless, "Sable Quist")) == "Sable Quist<end>"
 
 
 def test_one_turn_is_learned_behind_the_very_prompt_that_is_asked_later(tiny: LoadedModel) -> None:

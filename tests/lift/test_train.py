@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -94,6 +95,25 @@ def test_closing_the_generator_leaves_the_state_after_the_last_event(tiny: Loade
     seen = [next(events).step, next(events).step]
     events.close()
     assert seen == [1, 2] and state.step == 2
+
+
+def test_seconds_are_those_of_the_steps_and_not_of_what_is_done_between_them(
+    tiny: LoadedModel,
+) -> None:
+    events = run_slice(begin(tiny), no_turn)
+    within = 0.0
+    for _ in range(3):
+        started = time.monotonic()
+        event = next(events)
+        within += time.monotonic() - started
+        assert event.tokens and event.tokens_per_second
+        assert 0 < event.seconds <= within
+        assert event.tokens / event.tokens_per_second == pytest.approx(event.seconds)
+        assert event.eta_seconds is not None
+        left = event.total - event.step
+        assert event.eta_seconds == pytest.approx(event.seconds / event.step * left)
+        time.sleep(0.1)  # an exam
+    events.close()
 
 
 class Scarce:
@@ -235,11 +255,16 @@ def test_micro_batches_stay_within_their_tokens_and_keep_kinds_apart() -> None:
         ids, labels, row_weights = batch.tensors(torch.device("cpu"))
         assert ids.shape == labels.shape and len(ids) == len(row_weights) == len(batch.samples)
         assert ids.numel() <= 128
+        positions = batch.positions(torch.device("cpu"))
+        assert positions.shape == ids.shape
+        assert float(positions.sum()) == pytest.approx(batch.labelled_share)
         for row, sample in enumerate(batch.samples):
             size = len(sample.ids)
             assert tuple(ids[row, :size].tolist()) == sample.ids
             assert tuple(labels[row, :size].tolist()) == sample.labels
             assert bool((labels[row, size:] == IGNORE).all())
+            assert bool((positions[row, :size] > 0).all())
+            assert not positions[row, size:].any()
 
 
 MEMORY = CONFIG.with_changes(adapter="gated-memory", learning_rate=2e-2, epochs=8)
@@ -271,6 +296,18 @@ def test_a_penalty_has_the_same_gradient_with_recomputed_activations(tiny: Loade
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
     assert not all(torch.allclose(a, b) for a, b in zip(ours, without, strict=True))
+
+
+def test_padding_has_no_part_in_a_penalty(tiny: LoadedModel) -> None:
+    config = MEMORY.with_changes(
+        study="passages", one_step_per_epoch=True, open_share=1.0, gate_penalty=5.0
+    )
+    units = mixed(tiny, config)
+    _, gradients = first_step(begin(tiny, config, windows=1), units)
+    for windows in (5, 100):
+        _, others = first_step(begin(tiny, config, windows=windows), units)
+        for ours, theirs in zip(gradients, others, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
 def test_a_pass_beside_the_plan_trains_and_counts_no_step(tiny: LoadedModel) -> None:

@@ -63,7 +63,7 @@ def test_pieces_of_context_are_counted_with_each_window(tiny: LoadedModel) -> No
     assert counted.trained == pytest.approx(trained, rel=0.5)
 
 
-@pytest.mark.parametrize("study", ["passages", "evidence", "sentences"])
+@pytest.mark.parametrize("study", ["passages", "question-words", "evidence", "sentences"])
 def test_a_study_is_written_read_and_trained(study: Any) -> None:
     plain = workload(5000, QUICK, WINDOW)
     found = workload(5000, QUICK.with_changes(study=study), WINDOW)

@@ -6,6 +6,7 @@ import pytest
 
 from lift_chat.errors import InvalidConfig
 from lift_chat.models.context import ChatSettings, Source, Window, assemble, frame
+from lift_chat.models.context_mode import CONTEXT_MODES, DEFAULT_CONTEXT
 from lift_chat.models.excerpt import Place, TokenPlaces
 from lift_chat.models.loading import LoadedModel
 from storage.records import Message, Page
@@ -28,7 +29,8 @@ def prompt(tiny: LoadedModel, window: Window) -> str:
 
 
 def ask(tiny: LoadedModel, messages: list[Message], **settings: Any) -> Window:
-    return assemble(tiny, source(), messages, ChatSettings(**{"max_new_tokens": 20, **settings}))
+    chosen = ChatSettings(**{"context": "truncated", "max_new_tokens": 20, **settings})
+    return assemble(tiny, source(), messages, chosen)
 
 
 QUESTION = [Message("user", "Which word?")]
@@ -168,17 +170,28 @@ def test_passages_are_looked_for_with_the_last_question(tiny: LoadedModel) -> No
     assert asked == ["Second?"]
 
 
-def test_a_document_that_fits_is_given_whole_whatever_is_asked_for(tiny: LoadedModel) -> None:
-    short = Source("Short", [Page(1, "1", 0, 12, "One two six.")], lambda question: [(0, 3)])
-    window = assemble(tiny, short, QUESTION, ChatSettings(max_new_tokens=20, context="retrieved"))
-    assert "One two six." in prompt(tiny, window)
-    assert "the whole document" in window.facts.sentence()
+def test_where_nobody_chose_passages_are_shown(tiny: LoadedModel) -> None:
+    given = Source(source().title, source().pages, lambda question: places_of(60))
+    settings = ChatSettings(max_new_tokens=20, window_tokens=400)
+    text = prompt(tiny, assemble(tiny, given, QUESTION, settings))
+    assert WORDS[60] in text and WORDS[0] not in text and WORDS[399] not in text
+    assert settings.context == DEFAULT_CONTEXT == CONTEXT_MODES[0]
+
+
+@pytest.mark.parametrize("found", [[(0, 3)], [(0, 3), (8, 12)], []])
+def test_a_document_that_fits_is_given_whole_whatever_is_found(
+    tiny: LoadedModel, found: list[Place]
+) -> None:
+    short = Source("Short", [Page(1, "1", 0, 12, "One two six.")], lambda question: found)
+    window = assemble(tiny, short, QUESTION, ChatSettings(max_new_tokens=20))
+    assert "One two six." in prompt(tiny, window) and " ... " not in prompt(tiny, window)
+    assert "the whole document" in window.facts.sentence() and not window.facts.fell_back
 
 
 def test_known_token_places_change_nothing(tiny: LoadedModel) -> None:
     places = TokenPlaces.of(tiny.tokenizer, source().text)
     known = Source(source().title, source().pages, places=places)
-    settings = ChatSettings(max_new_tokens=20, window_tokens=400)
+    settings = ChatSettings(context="truncated", max_new_tokens=20, window_tokens=400)
     assert assemble(tiny, known, QUESTION, settings) == ask(tiny, QUESTION, window_tokens=400)
 
 
@@ -208,4 +221,21 @@ def test_settings_from_outside_are_checked(values: dict[str, Any]) -> None:
 
 def test_settings_survive_the_way_through_json() -> None:
     settings = ChatSettings(temperature=1, window_tokens=100, context="none", strength=0.5)
+    assert ChatSettings.from_dict(settings.to_dict()) == settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "applied"),
+    [
+        (ChatSettings(), 0.5),
+        (ChatSettings(context="truncated"), 1.0),
+        (ChatSettings(context="none"), 1.0),
+        (ChatSettings(strength=1), 1.0),
+        (ChatSettings(context="none", strength=0), 0.0),
+    ],
+)
+def test_strength_is_what_was_set_or_what_answers_best_there(
+    settings: ChatSettings, applied: float
+) -> None:
+    assert settings.applied_strength == applied
     assert ChatSettings.from_dict(settings.to_dict()) == settings

@@ -194,6 +194,29 @@ def test_where_nothing_proves_an_answer_questions_are_written_without(
     assert told == ("Question: Was it cold?\nAnswer: Yes<end>",)
 
 
+@pytest.mark.parametrize(
+    ("answer", "first", "second"),
+    [
+        ("ant", "Constant want made him sly.", "The ant, he said, was late."),
+        ("An Ant.", "He saw an anthill and an Anton.", "He saw an ant."),
+        ("3", "There were 13 or 30 of them.", "Of these 3 were left."),
+        ("$5 (gold)", "It was $5 (goldish) at most.", "He paid $5 (gold)."),
+        ("king", "The kingdom was large.", "It was the king's."),
+        ("渡船", "船在水上。", "他坐渡船来了。"),
+    ],
+)
+def test_an_answer_is_proved_by_its_whole_words(
+    tiny: LoadedModel, of_kind: OfKind, answer: str, first: str, second: str
+) -> None:
+    section = Section(f"{first} {second}", (Asked("Who was it?", answer),))
+    (told,) = {
+        told
+        for sample in of_kind("evidence", [ReadingDocument("Ants", (section,))])
+        for told in spoken(tiny, sample)
+    }
+    assert told == f"Question: Who was it?\nAnswer: {answer}\nEvidence: {second}<end>"
+
+
 def test_raw_text_is_learned_from_its_first_token(tiny: LoadedModel, of_kind: OfKind) -> None:
     texts = {f"{TITLES[section.text]}\n\n{section.text}" for section in HELD}
     for sample in of_kind("raw"):
@@ -230,6 +253,29 @@ def test_sections_that_are_too_long_have_no_turn(tiny: LoadedModel, of_kind: OfK
     for sample in of_kind("passage", [document]):
         assert SHIP.sections[0].text in prompt_of(tiny, sample)
         assert "It rained." not in prompt_of(tiny, sample)
+
+
+@pytest.mark.parametrize("kind", ["among others", "truncated"])
+def test_sections_that_are_too_long_are_not_opened_beside_others(
+    tiny: LoadedModel, of_kind: OfKind, kind: str
+) -> None:
+    long = Section("It rained. " * 200, ())
+    document = ReadingDocument("Rain", (long, *SHIP.sections, long))
+    samples = of_kind(kind, [document])
+    assert samples
+    for sample in samples:
+        read = prompt_of(tiny, sample)
+        assert "It rained." not in read
+        assert all(section.text in read for section in SHIP.sections)
+
+
+@pytest.mark.parametrize("kind", ["among others", "truncated"])
+def test_a_section_that_is_the_only_short_one_is_read_alone(
+    tiny: LoadedModel, of_kind: OfKind, kind: str
+) -> None:
+    long, alone = Section("It rained. " * 200, ()), SHIP.sections[0]
+    for sample in of_kind(kind, [ReadingDocument("The Gannet", (long, alone))]):
+        assert asked_about(tiny, sample, alone.text, alone)
 
 
 def test_all_kinds_come_up_in_a_plan(tiny: LoadedModel) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lift_chat.errors import InvalidConfig
+from lift_chat.errors import InvalidConfig, UnreadableDocument
 from lift_chat.reader.lessons import Asked, Section
 from lift_chat.reader.sources import read_fairytaleqa, read_jsonl, title_of
 from tests.reader.conftest import DOCUMENTS
@@ -121,6 +121,46 @@ def test_a_split_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     tale(tmp_path, "a-tale", asked("1", "What froze?", "the oil"))
     with pytest.raises(InvalidConfig, match="There are no questions of FairytaleQA in"):
         read_fairytaleqa(tmp_path, "val")
+
+
+GONE = "gone"
+
+
+@pytest.mark.parametrize(
+    ("part", "content", "problem"),
+    [
+        ("story", GONE, "cannot be read"),
+        ("story", "section,text\n1,caf\u00e9\n".encode("latin-1"), "cannot be read"),
+        ("questions", "cor_section,question,answer1\n1,\xe9,x\n".encode("latin-1"), "cannot be"),
+        ("story", b'section,text\n1,"' + b"x" * 200_000, "cannot be read"),
+        ("story", b"section,words\n1,The oil froze.\n", "no column “text”"),
+        ("story", b"section,text\n1\n", "no column “text”, or rows without it"),
+        ("story", b"", "no column “section”"),
+        ("questions", b"question,answer1\nWhat froze?,oil\n", "no column “cor_section”"),
+        ("questions", b"cor_section,question\n1,What froze?\n", "no column “answer1”"),
+        ("questions", b"cor_section,question,answer1\n1,What froze?\n", "“answer1”, or rows"),
+    ],
+)
+def test_a_damaged_table_of_fairytaleqa_is_named_in_one_sentence(
+    part: str, content: Any, problem: str, tmp_path: Path
+) -> None:
+    tale(tmp_path, "a-tale", asked("1", "What froze?", "the oil"))
+    (file,) = tmp_path.rglob(f"a-tale-{part}.csv")
+    if content == GONE:
+        file.unlink()
+    else:
+        file.write_bytes(content)
+    with pytest.raises(UnreadableDocument, match=rf"^a-tale-{part}\.csv: .*{problem}") as caught:
+        read_fairytaleqa(tmp_path, "train")
+    assert caught.value.reason == "damaged"
+
+
+def test_a_table_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    tale(tmp_path, "a-tale", asked("1", "What froze?", "the oil"))
+    plain = read_fairytaleqa(tmp_path, "train")
+    for file in tmp_path.rglob("*.csv"):
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert read_fairytaleqa(tmp_path, "train") == plain
 
 
 def test_a_title_is_made_of_the_files_name() -> None:

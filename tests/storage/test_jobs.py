@@ -287,6 +287,42 @@ def test_a_done_job_whose_adapter_is_deleted_is_not_found(library: Library) -> N
     assert (after.state, after.adapter_id) == ("done", None)
 
 
+@pytest.mark.parametrize("state", ["running", "done", "interrupted"])
+def test_a_job_that_has_begun_is_equal_to_what_studies_the_same(
+    library: Library, state: JobState
+) -> None:
+    job = add_job(library, add_document(library))
+    library.claim_next_job()
+    library.set_studied(job.id, "d1")
+    if state == "done":
+        publish(library, document_id=job.document_id, job=job)
+    elif state != "running":
+        library.finish_job(job.id, state)
+    found = library.find_job(job.document_id, ALICE, RECIPE, BASE, "d1")
+    assert found and found.id == job.id
+    for other in ("d2", ""):
+        assert library.find_job(job.document_id, ALICE, RECIPE, BASE, other) is None
+
+
+def test_a_job_that_waits_is_equal_whatever_would_be_studied(library: Library) -> None:
+    """It studies what it finds when it begins."""
+    document = add_document(library)
+    wanted = {"owner": ALICE, "name": "", "recipe": RECIPE, "base_model": BASE}
+    first = library.add_job(document.id, **wanted, studied="d1")
+    assert library.add_job(document.id, **wanted, studied="d2") == first
+    found = library.find_job(document.id, ALICE, RECIPE, BASE, "d3")
+    assert found == first
+    library.claim_next_job()
+    library.set_studied(first.id, "d1")
+    assert library.add_job(document.id, **wanted, studied="d1").id == first.id
+    assert library.add_job(document.id, **wanted, studied="d2").id != first.id
+
+
+def test_nobody_studies_for_a_job_that_is_not_there(library: Library) -> None:
+    with pytest.raises(NotFound):
+        library.set_studied("nobody", "d1")
+
+
 def test_a_job_remembers_its_base(library: Library) -> None:
     job = add_job(library, add_document(library))
     assert job.base_model == BASE

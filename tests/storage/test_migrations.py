@@ -21,6 +21,7 @@ from tests.storage.workbench import ALICE, BOB, absorb, check, reopened
 STEPS = {
     "m001_create_tables": migrations.m001_create_tables,
     "m002_exams_and_pinned_answers": migrations.m002_exams_and_pinned_answers,
+    "m003_what_a_job_studied": migrations.m003_what_a_job_studied,
 }
 EXPECTED = {
     "documents": {
@@ -81,6 +82,7 @@ EXPECTED = {
         "started_at": "TEXT",
         "finished_at": "TEXT",
         "pinned": "TEXT",
+        "studied": "TEXT",
     },
     "metrics": {
         "job_id": "TEXT",
@@ -157,7 +159,7 @@ def test_the_schema_version_counts_the_migrations(library: Library, root: Path) 
     db = Database(root / "library.sqlite")
     applied = [step.name for step in migrations.migrations.applied(db)]
     db.close()
-    assert applied == ["m001_create_tables", "m002_exams_and_pinned_answers"]
+    assert applied == list(STEPS)
     assert len(applied) == SCHEMA_VERSION
 
 
@@ -279,6 +281,9 @@ def test_a_library_of_version_1_opens_with_all_it_holds(version_1: Path) -> None
         assert library.job(running.id, ALICE).pinned == [{"question": "Who?"}]
         assert library.metrics(running.id)[-1].exam == 50.0
         assert library.study_items(document.id, ALICE) == []
+        # What its jobs studied is not known: nothing is absorbed a second time for that.
+        found = library.find_job(document.id, ALICE, done.recipe, done.base_model, "d1")
+        assert found == done
         library.recover_jobs()
     (copy,) = backups(version_1)
     assert copy.name.startswith("library.sqlite.backup-v1-")

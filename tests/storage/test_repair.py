@@ -25,6 +25,7 @@ from tests.storage.workbench import (
     check,
     publish,
     reopened,
+    running_job,
 )
 
 PINNED = [{"question": "Who?", "gold": "Sable", "answers": [{"step": 1, "text": "Nobody"}]}]
@@ -224,6 +225,19 @@ def test_nothing_is_absorbed_twice_after_all_jobs_are_lost(
             job = library.find_job(adapter.document_id, ALICE, adapter.recipe, BASE)
             assert isinstance(job, Job)
             assert (job.state, job.adapter_id) == ("done", adapter.id)
+
+
+def test_what_a_job_studied_is_known_after_the_index_is_lost(root: Path) -> None:
+    with Library.open(root) as library:
+        job = running_job(library)
+        library.set_studied(job.id, "d1")
+        publish(library, document_id=job.document_id, job=job)
+    (root / "library.sqlite").unlink()
+    with Library.open(root) as library:
+        found = library.find_job(job.document_id, ALICE, job.recipe, BASE, "d1")
+        assert found and found.id == job.id
+        assert library.find_job(job.document_id, ALICE, job.recipe, BASE, "d2") is None
+    check(root)
 
 
 def test_what_was_being_deleted_does_not_come_back_through_a_rebuild(root: Path) -> None:

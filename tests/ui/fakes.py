@@ -357,7 +357,7 @@ class FakeLiftChat:
     ) -> WindowFacts:
         self.adapter(adapter_id, owner=owner)
         mode = (settings or ChatSettings()).context
-        seen = 1_900 if mode == "truncated" else 0
+        seen = 0 if mode == "none" else 1_900
         return WindowFacts(mode, 2_000, seen, 8_540, "1, 3" if seen else "", 0)
 
     def compare(

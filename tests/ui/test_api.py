@@ -91,7 +91,7 @@ def test_a_chat_takes_a_history_and_settings(client: Client, adapter_id: str) ->
 def test_a_comparison_streams_both_answers(client: Client, adapter_id: str) -> None:
     last = call(client, "compare", adapter_id, "Which river?")
     assert (last["adapted"].strip(), last["base"].strip()) == (ANSWER, BASE_ANSWER)
-    assert last["window"]["mode"] == "truncated"
+    assert last["window"]["mode"] == "retrieved"
 
 
 def test_a_program_is_told_where_an_answer_stands(client: Client, adapter_id: str) -> None:

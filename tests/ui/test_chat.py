@@ -64,7 +64,7 @@ def test_after_a_turn_the_window_stands_under_the_answer(
     chat: ChatHandlers, adapter_id: str, conversation_id: str
 ) -> None:
     history, choices, box = chat.settle(adapter_id, conversation_id)
-    assert "In the window: pages 1, 3" in history[-1]["content"][1]["text"]
+    assert "In the window: passages on pages 1, 3" in history[-1]["content"][1]["text"]
     assert ("First?", conversation_id) in choices["choices"]
     assert (box["submit_btn"], box["stop_btn"]) == ("Ask", False)
 

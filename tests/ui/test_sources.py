@@ -84,10 +84,21 @@ def test_the_tone_says_how_much_likelier(gain: float, tone: str) -> None:
     assert sources.tone(gain) == tone
 
 
+def test_the_dial_follows_what_may_be_looked_at_until_somebody_sets_it() -> None:
+    assert settings_box.strength_shown({}, "retrieved") == 50
+    assert settings_box.strength_shown({"context": "none"}, "none") == 100
+    assert settings_box.strength_shown({"strength": 80}, "none") == gr.skip()
+    assert settings_box.chosen({"context": "truncated"}).strength is None
+
+
 def test_strength_is_a_percentage_on_the_page() -> None:
     assert settings_box.chosen({"strength": 50}).strength == 0.5
     assert settings_box.chosen({"strength": 150}) == ChatSettings(strength=1.5)
     assert 100 in settings_box.defaults()
+
+
+def test_where_nothing_is_chosen_the_page_shows_found_passages() -> None:
+    assert settings_box.chosen({}).context == settings_box.defaults()[1] == "retrieved"
 
 
 @pytest.fixture

@@ -19,11 +19,18 @@ class GateRecord:
     layers: int
     _taken: list[torch.Tensor] = field(default_factory=list)
 
-    def mean(self) -> torch.Tensor:
-        """Mean gate over all layers, heads and positions, a scalar in fp32, differentiable."""
+    def mean(self, weights: torch.Tensor | None = None) -> torch.Tensor:
+        """Mean gate over all layers, heads and positions, a scalar in fp32, differentiable.
+
+        With `weights` (batch, tokens), of every forward call alike, it is the sum over positions
+        of weight times mean gate, so that padding can be left out.
+        """
         if not self._taken:
             return torch.zeros(())
-        return torch.stack([gates.float().mean() for gates in self._taken]).mean()
+        if weights is None:
+            return torch.stack([gates.float().mean() for gates in self._taken]).mean()
+        sums = [(gates.float().mean(1) * weights).sum() for gates in self._taken]
+        return torch.stack(sums).mean()
 
     def forwards(self, row: int = 0) -> list[torch.Tensor]:
         """(layers, heads, tokens) for each forward call, of one row of the batch; fp32, CPU.

@@ -42,6 +42,9 @@ TOKENS_OF_EVIDENCE = 160
 SPARE_TOKENS = 96
 """For one answer of several sentences."""
 
+SPARE_WHEN_BEGUN = 24
+"""A small model goes on to questions that nobody asked for; one long answer still fits."""
+
 
 def suits_any(pair: Pair) -> bool:
     return True
@@ -55,7 +58,7 @@ class Request:
     inside the passages answers stand, if that is known beforehand; `question` replaces the
     writer's own where only the answer is wanted; `ground` is what answers have to stand on where
     that is not the passages; `room` limits the open text when the writer's answer is checked, in
-    tokens.
+    tokens; `opening` is how the reply begins, for a writer that can be begun for.
     """
 
     prompt: str
@@ -68,6 +71,7 @@ class Request:
     question: str = ""
     ground: str = ""
     room: int | None = None
+    opening: str = ""
 
     @property
     def start(self) -> int:
@@ -80,7 +84,8 @@ class Request:
     @property
     def max_new_tokens(self) -> int:
         evidence = TOKENS_OF_EVIDENCE if self.with_evidence else 0
-        return SPARE_TOKENS + self.count * TOKENS_PER_QUESTION + evidence
+        spare = SPARE_WHEN_BEGUN if self.opening else SPARE_TOKENS
+        return spare + self.count * TOKENS_PER_QUESTION + evidence
 
     def passage(self, text: str) -> str:
         return self.ground or "\n".join(span.of(text) for span in self.spans)
@@ -95,13 +100,32 @@ def about_passages(
     loaded: LoadedModel, text: str, config: LiftConfig, language: str
 ) -> list[Request]:
     """Each passage once, `config.questions` questions each."""
-    tokens = passage_tokens(loaded, config)
     return [
         Request(write_questions(span.of(text), config.questions), (span,), "fact", config.questions)
-        for long in passages(loaded.tokenizer, text, tokens, language)
-        for span in _pieces(text, long, MOST_CHARACTERS * tokens)
-        if speaks(span.of(text))
+        for span in _asked_about(loaded, text, config, language)
     ]
+
+
+def by_opening(
+    loaded: LoadedModel, text: str, config: LiftConfig, language: str, openings: Sequence[str]
+) -> list[Request]:
+    """Each passage once per question, the first of `openings` first; at most as many as there are
+    openings."""
+    return [
+        Request(write_questions(span.of(text), 1), (span,), "fact", opening=f"Question: {opening}")
+        for span in _asked_about(loaded, text, config, language)
+        for opening in openings[: config.questions]
+    ]
+
+
+def _asked_about(
+    loaded: LoadedModel, text: str, config: LiftConfig, language: str
+) -> Iterator[Span]:
+    tokens = passage_tokens(loaded, config)
+    for long in passages(loaded.tokenizer, text, tokens, language):
+        for span in _pieces(text, long, MOST_CHARACTERS * tokens):
+            if speaks(span.of(text)):
+                yield span
 
 
 def _pieces(text: str, span: Span, most: int) -> list[Span]:

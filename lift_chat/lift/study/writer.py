@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
+from lift_chat.lift.study.openings import begun
 from lift_chat.lift.study.request import Request
 from lift_chat.models import batch
 from lift_chat.models.device import Turn
@@ -75,6 +76,7 @@ class BaseWriter:
     def _round(self, start: int, requests: Sequence[Request]) -> Iterator[tuple[int, str]]:
         prompts = {
             start + place: prompt_ids(self.loaded, [user(request.prompt)])
+            + self._tokens(request.opening)
             for place, request in enumerate(requests)
         }
         room = self.loaded.limit - LEAST_REPLY
@@ -92,15 +94,19 @@ class BaseWriter:
             self.loaded.model, self.loaded, asked, max_new_tokens=most, turn=self.turn
         )
         for place, reply in replies:
-            yield short[place], self._finished(reply, most)
+            whole, opening = self._finished(reply, most), requests[short[place] - start].opening
+            yield short[place], begun(opening, whole) if opening else whole
 
     def _finished(self, reply: str, most: int) -> str:
         """Without the last line of a reply that ran out of tokens: it may be half an answer.
 
         A reply may take a few tokens less than the model spent on it.
         """
-        ids: Any = self.loaded.tokenizer(reply, add_special_tokens=False)["input_ids"]
-        return reply if len(ids) < most - most // 16 else whole_lines(reply)
+        return reply if len(self._tokens(reply)) < most - most // 16 else whole_lines(reply)
+
+    def _tokens(self, text: str) -> list[int]:
+        ids: list[int] = self.loaded.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
 
 
 def whole_lines(reply: str) -> str:

@@ -16,11 +16,13 @@ from typing import Any
 from lift_chat.lift.passages import Span, passages
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.study import kinds
+from lift_chat.lift.study.openings import OPENINGS
 from lift_chat.lift.study.request import (
     Request,
     Runs,
     about_passages,
     about_sentences,
+    by_opening,
     passage_tokens,
     speaks,
 )
@@ -93,7 +95,10 @@ def write_items(
     more. Raises `ModelUnavailable` when a writer cannot be used at all.
     """
     desk = _Desk(loaded, title, text, turn, writer or BaseWriter(loaded, turn))
-    if config.study == "passages":
+    openings = OPENINGS.get(language, ()) if desk.writer.origin == "model" else ()
+    if config.study == "question-words" and openings:
+        yield from desk.ask(by_opening(loaded, text, config, language, openings))
+    elif config.study in ("passages", "question-words"):
         yield from desk.ask(about_passages(loaded, text, config, language))
     elif config.study == "sentences":
         yield from desk.ask(about_sentences(text, config, language))

@@ -285,7 +285,7 @@ def test_leaving_early_closes_the_writer(tiny: LoadedModel) -> None:
     assert closed
 
 
-@pytest.mark.parametrize("study", ["none", "passages", "evidence", "sentences"])
+@pytest.mark.parametrize("study", ["none", "passages", "question-words", "evidence", "sentences"])
 def test_no_study_and_no_text_ask_nothing(write: Write, study: Any) -> None:
     config = LiftConfig(study=study, mixed_kinds=study != "none")
     events, written = write(facts, config, "" if study != "none" else CHRONICLE)
