@@ -1,7 +1,8 @@
 """The presets: values of `LiftConfig` that differ from its defaults, by name.
 
-*skim* and *read* are rows of `benchmarks/results/recipes-cpu.md`: the embedded model on the first
-pages of two tales. Two things decide there. Study by distillation: the words of self-written
+*skim* is what evaluations call “raw”: the text alone, no questions. *read* is a row of
+`benchmarks/results/recipes-cpu.md`: the embedded model on the first pages of two tales. Two things
+decide there. Study by distillation: the words of self-written
 answers, learned as they stand, cost the model its reading. And passes over the text alone before
 the questions come (two stages, LIFT 2502.14644): they are the cheapest of all. *study* is *read*
 with twice the passes over the questions and a watch on its exam, and has no row of its own yet.
@@ -32,8 +33,8 @@ passes over the text."""
 PRESETS: dict[str, dict[str, Any]] = {
     "skim": {
         **_SHORT_WINDOWS,
-        **_QUESTIONS,
-        "epochs": 1,
+        "stride_tokens": 384,
+        "epochs": 5,
         "learning_rate": 1e-3,
         "exam_questions": 0,
     },

@@ -162,7 +162,7 @@ def test_ctrl_c_while_absorbing_keeps_a_checkpoint_and_resume_goes_on(
     with started("chat", found[1], "-m", "Who lit the lamp?", *model) as chatting:
         _, said = chatting.communicate(timeout=PATIENCE)
     assert chatting.returncode == 0, said
-    assert "In the window: pages 1" in said
+    assert "In the window: passages on pages 1" in said
 
 
 def step_of(home: Path) -> int:

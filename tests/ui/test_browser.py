@@ -106,6 +106,35 @@ class Page:
 
         until(clicked, f"a click on {css}")
 
+    def note_labels(self, css: str) -> None:
+        """From here on, every label that the buttons of `css` ever show is noted: one that is
+        shown for less than a second would be missed by looking now and then."""
+        self.driver.execute_script(
+            """
+            window.labels = new Set()
+            const note = () => document.querySelectorAll(arguments[0] + " button")
+                .forEach(button => window.labels.add(button.innerText.trim()))
+            new MutationObserver(note).observe(
+                document.body, {subtree: true, childList: true, attributes: true}
+            )
+            """,
+            css,
+        )
+
+    def stop(self, css: str) -> None:
+        """Presses Stop, unless the answer is a short one and over by itself; either way the button
+        has to have been there, and the box asks again."""
+
+        def over() -> bool:
+            for button in self.driver.find_elements(By.CSS_SELECTOR, f"{css} button"):
+                if button.is_displayed() and button.text == "Stop":
+                    button.click()
+                    return False
+            return "Stop" in self.driver.execute_script("return [...window.labels]")
+
+        until(over, f"Stop at {css}")
+        self.visible(f"{css} button", "Ask")
+
     def tab(self, name: str) -> None:
         self.click("button[role=tab]", name)
 
@@ -241,14 +270,13 @@ def absorb_with_a_reload(page: Page) -> None:
 
 
 def ask_and_stop(page: Page) -> None:
-    """An answer streams, is stopped, and says what was in the window and what was learned."""
+    """An answer streams, can be stopped, and says what was in the window and what was learned."""
     box = page.visible("#question textarea")
     until(box.is_enabled, "the box to be ready")
+    page.note_labels("#question")
     box.send_keys("Who lit the lamp of Orrin Vale?", Keys.ENTER)
-    page.visible("#question button", "Stop")
     until(lambda: len(page._text("#chatbot .bot.message").strip("…\n ")) > 3, "an answer")
-    page.click("#question button", "Stop")
-    page.visible("#question button", "Ask")
+    page.stop("#question")
     page.visible("#chatbot .bot", WINDOW_NOTE)
     page.click("#where-from")
     page.visible("#tint .lc-tinted")
@@ -258,12 +286,12 @@ def ask_and_stop(page: Page) -> None:
 def compare(page: Page) -> None:
     """Both models answer side by side."""
     page.click("#mode label", "Compare")
+    page.note_labels("#compare-question")
     page.visible("#compare-question textarea").send_keys("Who was Sable Quist?", Keys.ENTER)
     until(
         lambda: len(page._text("#compare-adapted .prose").strip("…\n ")) > 3, "the adapter's answer"
     )
-    page.click("#compare-question button", "Stop")
-    page.visible("#compare-question button", "Ask")
+    page.stop("#compare-question")
     page.picture("6-compare")
 
 
