@@ -8,7 +8,6 @@ its file's name.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 from lift_chat.errors import UnreadableDocument
 from lift_chat.evaluation.jsonl import damaged
 from lift_chat.evaluation.questions import EvalDocument, EvalQuestion
-from lift_chat.reader.sources import title_of
+from lift_chat.reader.sources import rows_of, title_of
 
 GAP = "\n\n"
 ANSWERS = tuple(f"answer{number}" for number in range(1, 7))
@@ -44,7 +43,7 @@ def read(path: Path, split: str) -> Iterator[EvalDocument]:
 def _tale(file: Path) -> str:
     """Sections, and paragraphs within them, apart by blank lines; other line ends only wrap."""
     paragraphs: list[str] = []
-    for row in _rows(file, "text"):
+    for row in rows_of(file, "text"):
         paragraphs += (" ".join(part.split()) for part in re.split(r"\n\s*\n", row["text"]))
     return GAP.join(paragraph for paragraph in paragraphs if paragraph)
 
@@ -56,21 +55,10 @@ def _questions(file: Path) -> tuple[EvalQuestion, ...]:
             answers=_answers(row),
             kind=row.get("ex-or-im1") or "",
         )
-        for row in _rows(file, "question")
+        for row in rows_of(file, "question")
     )
 
 
 def _answers(row: dict[str, str]) -> tuple[str, ...]:
     given = (" ".join((row.get(name) or "").split()) for name in ANSWERS)
     return tuple(dict.fromkeys(answer for answer in given if answer))
-
-
-def _rows(file: Path, needed: str) -> list[dict[str, str]]:
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            rows = list(csv.DictReader(lines))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise damaged(file, f"it cannot be read ({error}).") from error
-    if not rows or any(row.get(needed) is None for row in rows):
-        raise damaged(file, f"it has no column “{needed}”, or rows without it.")
-    return rows
