@@ -14,7 +14,6 @@ chosen on must not be those that they are judged on.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -38,6 +37,7 @@ from lift_chat.lift.study.writing import write_items
 from lift_chat.lift.surroundings import Surroundings
 from lift_chat.models.device import pick_device
 from lift_chat.models.loading import LoadedModel
+from lift_chat.reader.sources import rows_of
 from lift_chat.settings import Settings
 from storage.records import StudyItem
 
@@ -147,7 +147,7 @@ def beginnings(
 def _beginning(
     folder: Path, whole: EvalDocument, loaded: LoadedModel, tokens: int, most: int
 ) -> EvalDocument:
-    sections = _rows(folder / "section-stories/val" / f"{whole.id}-story.csv")
+    sections = rows_of(folder / "section-stories/val" / f"{whole.id}-story.csv", "text", "section")
     texts, names = [], set()
     for section in sections:
         text = " ".join(section["text"].split())
@@ -156,7 +156,9 @@ def _beginning(
             break
         texts.append(text)
         names.add(section["section"])
-    rows = _rows(folder / "questions/val" / f"{whole.id}-questions.csv")
+    if not texts:
+        raise SystemExit(f"The first section of {whole.id} is longer than --tokens.")
+    rows = rows_of(folder / "questions/val" / f"{whole.id}-questions.csv", "cor_section")
     asked = [
         question
         for question, row in zip(whole.questions, rows, strict=True)
@@ -165,11 +167,6 @@ def _beginning(
     step = max(len(asked) / most, 1.0)
     chosen = tuple(asked[int(place * step)] for place in range(min(most, len(asked))))
     return EvalDocument(id=whole.id, title=whole.title, text="\n\n".join(texts), questions=chosen)
-
-
-def _rows(file: Path) -> list[dict[str, str]]:
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        return list(csv.DictReader(lines))
 
 
 def _line(row: dict[str, Any]) -> str:
