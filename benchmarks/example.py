@@ -25,6 +25,7 @@ from typing import Any
 from lift_chat import ChatSettings, LiftChat, LiftConfig
 from lift_chat.evaluation.metrics import score
 from lift_chat.examples import EXAMPLE, questions
+from lift_chat.lift.recipe import typed
 from lift_chat.settings import Settings
 from storage.records import Adapter
 
@@ -59,10 +60,7 @@ def _arguments() -> argparse.Namespace:
 
 def _setting(text: str) -> tuple[str, Any]:
     key, _, value = text.partition("=")
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value
+    return key, typed(value)
 
 
 def _absorb(app: LiftChat, config: LiftConfig) -> Adapter:

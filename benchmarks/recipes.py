@@ -16,8 +16,8 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean
@@ -32,7 +32,7 @@ from lift_chat.evaluation.arms import Room, WindowName
 from lift_chat.evaluation.fairytaleqa import read
 from lift_chat.evaluation.questions import EvalDocument
 from lift_chat.lift.lesson import Lesson
-from lift_chat.lift.recipe import LiftConfig
+from lift_chat.lift.recipe import LiftConfig, typed
 from lift_chat.lift.study.writing import write_items
 from lift_chat.lift.surroundings import Surroundings
 from lift_chat.models.device import pick_device
@@ -44,11 +44,6 @@ from storage.records import StudyItem
 WINDOWS: tuple[WindowName, ...] = ("closed", "truncated", "retrieved")
 WRITING = ("study", "questions", "passage_tokens")
 """Settings that the written questions depend on."""
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    yield
 
 
 class Bench:
@@ -63,7 +58,8 @@ class Bench:
 
     def measure(self, text: str) -> dict[str, Any]:
         """One row: what a recipe, written as `field=value,...`, is worth on all documents."""
-        changes = dict(_setting(part) for part in text.split(",") if part)
+        settings = (part.partition("=") for part in text.split(",") if part)
+        changes = {name: typed(value) for name, _, value in settings}
         strength = changes.pop("strength", 1.0)
         config = LiftConfig.preset("read", exam_questions=0, **changes)
         lessons = []
@@ -75,7 +71,7 @@ class Bench:
                     document.text,
                     config,
                     folder=Path(folder),
-                    turn=_alone,
+                    turn=nullcontext,
                     title=document.title,
                     around=Surroundings(given=items),
                 )
@@ -99,7 +95,9 @@ class Bench:
             return []
         key = (document.id, *(getattr(config, name) for name in WRITING))
         if key not in self._written:
-            writing = write_items(self.loaded, document.title, document.text, config, turn=_alone)
+            writing = write_items(
+                self.loaded, document.title, document.text, config, turn=nullcontext
+            )
             while True:
                 try:
                     next(writing)
@@ -114,7 +112,7 @@ class Bench:
             rows = [
                 row["scores"]
                 for model, document in zip(models, self.documents, strict=True)
-                for row in answer_all(model, self.loaded, document, window, self.room, _alone)
+                for row in answer_all(model, self.loaded, document, window, self.room, nullcontext)
             ]
             scores[window] = {
                 "f1": round(100 * mean(row["f1"] for row in rows), 1),
@@ -126,14 +124,6 @@ class Bench:
 def _forgotten(metrics: dict[str, Any]) -> float:
     found = metrics["forgetting"]
     return float(found["loss_after"] - found["loss_before"])
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    name, _, value = text.partition("=")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
 
 
 def beginnings(

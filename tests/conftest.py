@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import torch
@@ -63,6 +64,28 @@ def facts(text: str = TALE) -> list[StudyItem]:
 def taken(count: int) -> dict[str, Any]:
     """What a run notes of its study when all items were kept with the document already."""
     return {"asked": 0, "written": 0, "kept": count, "dropped": {}}
+
+
+@pytest.fixture
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No settings from this machine."""
+    for name in list(os.environ):
+        if name.startswith("LIFT_CHAT_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+Event, Result = TypeVar("Event"), TypeVar("Result")
+
+
+def drained(run: Generator[Event, None, Result]) -> tuple[list[Event], Result]:
+    """All that a generator yields, and what it returns."""
+    seen = []
+    while True:
+        try:
+            seen.append(next(run))
+        except StopIteration as end:
+            return seen, end.value
 
 
 @contextmanager

@@ -10,13 +10,7 @@ from platformdirs import user_data_path
 from lift_chat.errors import InvalidConfig
 from lift_chat.settings import Settings, config_file, is_loopback
 
-
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in list(os.environ):
-        if name.startswith("LIFT_CHAT_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+pytestmark = pytest.mark.usefixtures("bare_environment")
 
 
 def write_config(text: str) -> None:

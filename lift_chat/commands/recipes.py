@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from lift_chat.errors import InvalidConfig
-from lift_chat.lift.recipe import LiftConfig
+from lift_chat.lift.recipe import LiftConfig, typed
 from storage.records import Chapter
 
 
@@ -19,18 +18,10 @@ def config_of(preset: str, changes: Sequence[str], chapters: str) -> LiftConfig:
         key, equals, text = change.partition("=")
         if not equals or not key.strip():
             raise InvalidConfig(f"--set takes KEY=VALUE, not {change!r}.")
-        values[key.strip().replace("-", "_")] = _value(text.strip())
+        values[key.strip().replace("-", "_")] = typed(text)
     if chapters:
         values["chapters"] = chapter_indices(chapters)
     return LiftConfig.preset(preset, **values)
-
-
-def _value(text: str) -> Any:
-    """Numbers as numbers, everything else as it stands."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def chapter_indices(text: str) -> list[int]:

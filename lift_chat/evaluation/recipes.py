@@ -6,7 +6,6 @@ not our presets. Knows `LiftConfig`, nothing of models or documents.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from lift_chat.errors import InvalidConfig
 from lift_chat.evaluation.arms import BASE
 from lift_chat.lift.presets import PRESETS
-from lift_chat.lift.recipe import LiftConfig
+from lift_chat.lift.recipe import LiftConfig, typed
 
 OURS = "ours"
 
@@ -109,7 +108,4 @@ def _change(text: str) -> tuple[str, Any]:
     key, colon, value = text.partition(":")
     if not colon or not key.strip():
         raise InvalidConfig(f"A recipe's setting is KEY:VALUE, not {text!r}.")
-    try:
-        return key.strip().replace("-", "_"), json.loads(value)
-    except ValueError:
-        return key.strip().replace("-", "_"), value.strip()
+    return key.strip().replace("-", "_"), typed(value)

@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional
 
 from lift_chat.lift.batching import MicroBatch
-from lift_chat.lift.losses import CHUNK, IGNORE, FrozenHead
+from lift_chat.lift.losses import CHUNK, FrozenHead, labelled
 from lift_chat.lift.samples import Sample, answer
 from lift_chat.lift.train import decoder_of
 from lift_chat.models.batch import batches
@@ -59,8 +59,7 @@ def row_sums(head: FrozenHead, hidden: torch.Tensor, labels: torch.Tensor) -> li
     The rows go through the head together: short answers one by one would read its whole matrix
     for a token or two each.
     """
-    known = labels[:, 1:] != IGNORE
-    states, targets, rows = hidden[:, :-1][known], labels[:, 1:][known], known.nonzero()[:, 0]
+    states, targets, rows = labelled(hidden, labels)
     sums = torch.zeros(len(labels), device=hidden.device)
     for start in range(0, len(states), CHUNK):
         piece = slice(start, start + CHUNK)

@@ -47,7 +47,7 @@ class FrozenHead:
         hidden (batch, tokens, hidden); labels (batch, tokens), `IGNORE` where there is none.
         Position t predicts label t + 1. `weights` (batch,) multiplies each row's sum.
         """
-        states, targets, rows = _labelled(hidden, labels)
+        states, targets, rows = labelled(hidden, labels)
         weight = None if weights is None else weights[rows]
         total: torch.Tensor = _Chunked.apply(states, self, weight, _hard(targets))  # type: ignore[no-untyped-call]
         return total
@@ -61,7 +61,7 @@ class FrozenHead:
         over the teacher's top tokens and the rest of the vocabulary is left to follow (prompt
         distillation, arXiv 2412.14964; top 20 tokens as in Cartridges, arXiv 2506.06266).
         """
-        states, _, rows = _labelled(hidden, labels)
+        states, _, rows = labelled(hidden, labels)
         total: torch.Tensor = _Chunked.apply(states, self, weights[rows], _soft(soft))  # type: ignore[no-untyped-call]
         return total
 
@@ -85,7 +85,7 @@ PieceLoss = Callable[[torch.Tensor, slice], torch.Tensor]
 """(logits (positions, vocabulary), which positions) -> loss of each position."""
 
 
-def _labelled(
+def labelled(
     hidden: torch.Tensor, labels: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Hidden states, targets and row numbers of the positions that have a label."""

@@ -14,10 +14,11 @@ from __future__ import annotations
 import random
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
+from typing import TypeVar
 
 from lift_chat.lift.batching import Unit
 from lift_chat.lift.losses import Soft
@@ -63,6 +64,14 @@ def places_of(item: StudyItem, text: str, spans: Sequence[Span]) -> tuple[int, .
     return tuple(range(first, last + 1))
 
 
+T = TypeVar("T")
+
+
+def _cut(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Parts of `size`; the last one may be shorter."""
+    return (things[start : start + size] for start in range(0, len(things), size))
+
+
 @dataclass(frozen=True)
 class Taught:
     """An item with what its teacher says; `soft` has a row per answer token and the stop token."""
@@ -104,10 +113,9 @@ class QuestionSamples:
 
     def in_order(self) -> list[Unit]:
         """All questions from weights alone, as they stand in the document."""
-        places = range(0, len(self), UNIT_ITEMS)
         return [
-            tuple(self.closed(i) for i in range(start, min(start + UNIT_ITEMS, len(self))))
-            for start in places
+            tuple(self.closed(index) for index in group)
+            for group in _cut(range(len(self)), UNIT_ITEMS)
         ]
 
     def openings(self, share: float, draw: random.Random) -> list[list[list[int]]]:
@@ -118,8 +126,7 @@ class QuestionSamples:
             wanted = round(min(share, 1.0) * len(self))
             chosen = draw.sample(range(len(self)), wanted)
             share -= 1.0
-            groups = self._grouped(chosen)
-            bundles += [groups[start : start + 2] for start in range(0, len(groups), 2)]
+            bundles += map(list, _cut(self._grouped(chosen), 2))
         return bundles
 
     def opened(self, bundle: Sequence[Sequence[int]], seed: int) -> Unit:
@@ -134,9 +141,7 @@ class QuestionSamples:
         while share > 0:
             chosen = draw.sample(range(len(self)), round(min(share, 1.0) * len(self)))
             share -= 1.0
-            groups += [
-                chosen[start : start + UNIT_ITEMS] for start in range(0, len(chosen), UNIT_ITEMS)
-            ]
+            groups += map(list, _cut(chosen, UNIT_ITEMS))
         return groups
 
     def behind_ends(self, group: Sequence[int], seed: int) -> Unit:
@@ -154,11 +159,7 @@ class QuestionSamples:
         by_place: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for index in chosen:
             by_place[self._places[index]].append(index)
-        return [
-            group[start : start + BEHIND_ONE]
-            for group in by_place.values()
-            for start in range(0, len(group), BEHIND_ONE)
-        ]
+        return [list(part) for group in by_place.values() for part in _cut(group, BEHIND_ONE)]
 
     def _open(self, group: Sequence[int], draw: random.Random) -> str:
         """The right passages alone, or among those that a search for the question finds."""

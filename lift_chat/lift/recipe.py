@@ -9,6 +9,7 @@ The defaults of the segments are the method's own (LIFT, arXiv 2412.13626 sectio
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
@@ -215,6 +216,14 @@ class LiftConfig:
 
     def with_changes(self, **changes: Any) -> Self:
         return replace(self, **changes)
+
+
+def typed(text: str) -> Any:
+    """A setting's value as a person types it: JSON where it is JSON, else the text as it stands."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text.strip()
 
 
 def _coerce(name: str, kind: Any, value: Any) -> Any:

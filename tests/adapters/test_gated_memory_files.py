@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from lift_chat.adapters import gated_memory
 from lift_chat.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
@@ -15,6 +15,7 @@ from lift_chat.errors import AdapterDamaged, AdapterMismatch
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.models.loading import LoadedModel
 from tests.adapters.architectures import NAMES, build, logits, some_ids, train
+from tests.adapters.damage import edit, retensor, truncate
 
 CONFIG = LiftConfig(adapter="gated-memory", memory_width=2, skip_layers=1)
 IDS = some_ids(32)
@@ -73,26 +74,6 @@ def test_the_config_names_the_base_and_all_shapes(saved: Path) -> None:
         "gate_width": 2,
         "layers": [[1, 4, 8]],
     }
-
-
-def edit(**changes: Any) -> Callable[[Path], None]:
-    def apply(folder: Path) -> None:
-        path = folder / CONFIG_FILE
-        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-
-    return apply
-
-
-def retensor(change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]) -> Any:
-    def apply(folder: Path) -> None:
-        save_file(change(load_file(folder / WEIGHTS_FILE)), folder / WEIGHTS_FILE)
-
-    return apply
-
-
-def truncate(folder: Path) -> None:
-    path = folder / WEIGHTS_FILE
-    path.write_bytes(path.read_bytes()[:-100])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from lift_chat.adapters import lora
 from lift_chat.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
@@ -19,6 +19,7 @@ from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.tokens import tokenize
 from lift_chat.lift.train import Fit, TrainState, run_slice
 from lift_chat.models.loading import LoadedModel
+from tests.adapters.damage import edit, retensor, truncate
 from tests.conftest import TALE, load, make_model, no_turn
 
 CONFIG = LiftConfig(
@@ -90,28 +91,8 @@ def test_the_base_and_its_rank_are_written_as_other_servers_need_them(saved: Pat
     assert all("lm_head" not in name for name in load_file(saved / WEIGHTS_FILE))
 
 
-def edit(**changes: Any) -> Callable[[Path], None]:
-    def apply(folder: Path) -> None:
-        path = folder / CONFIG_FILE
-        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-
-    return apply
-
-
-def retensor(change: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]) -> Any:
-    def apply(folder: Path) -> None:
-        save_file(change(load_file(folder / WEIGHTS_FILE)), folder / WEIGHTS_FILE)
-
-    return apply
-
-
 def to_pickle(folder: Path) -> None:
     (folder / WEIGHTS_FILE).rename(folder / "adapter_model.bin")
-
-
-def truncate(folder: Path) -> None:
-    path = folder / WEIGHTS_FILE
-    path.write_bytes(path.read_bytes()[:-100])
 
 
 @pytest.mark.parametrize(

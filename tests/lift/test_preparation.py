@@ -17,7 +17,7 @@ from lift_chat.lift.study.teacher import ask_back
 from lift_chat.lift.study.writer import Replies, Usage
 from lift_chat.models.loading import LoadedModel
 from storage.records import StudyItem
-from tests.conftest import STUDIED, TALE, facts, no_turn, taken
+from tests.conftest import STUDIED, TALE, drained, facts, no_turn, taken
 
 TEXT = Text("Orrin Vale", TALE)
 
@@ -46,12 +46,7 @@ def prepared(
     tiny: LoadedModel, folder: Path, config: LiftConfig = STUDIED, **sources: Any
 ) -> tuple[list[ProgressEvent], Studies]:
     preparing = prepare(tiny, TEXT, config, sources=Sources(**sources), folder=folder, turn=no_turn)
-    events = []
-    while True:
-        try:
-            events.append(next(preparing))
-        except StopIteration as stop:
-            return events, stop.value
+    return drained(preparing)
 
 
 @pytest.fixture

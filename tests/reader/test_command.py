@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -39,15 +38,12 @@ def held_out(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def warm(
+    bare_environment: None,
     tiny_folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Callable[..., Typed]:
-    for name in list(os.environ):
-        if name.startswith("LIFT_CHAT_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("LIFT_CHAT_DEVICE", "cpu")
 
     def typed(*arguments: str | Path) -> Typed:

@@ -13,7 +13,7 @@ from lift_chat.models.prompts import GAP, MARKER, frame, prompt_ids, question_id
 from lift_chat.reader import scores
 from lift_chat.reader.lessons import Asked, ReadingDocument, Section
 from lift_chat.reader.scores import WINDOWS, chosen, score
-from tests.conftest import no_turn
+from tests.conftest import drained, no_turn
 from tests.reader.conftest import DOCUMENTS, LAMP
 
 QUESTIONS = 7
@@ -34,12 +34,7 @@ LONG = ReadingDocument(
 def finish(
     loaded: LoadedModel, documents: list[ReadingDocument], *sizes: int
 ) -> tuple[list[ProgressEvent], dict[str, Any]]:
-    run, seen = score(loaded, documents, no_turn, *sizes, stage="before"), []
-    while True:
-        try:
-            seen.append(next(run))
-        except StopIteration as end:
-            return seen, end.value
+    return drained(score(loaded, documents, no_turn, *sizes, stage="before"))
 
 
 def answers_with(

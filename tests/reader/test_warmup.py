@@ -16,7 +16,7 @@ from lift_chat.models.loading import LoadedModel
 from lift_chat.reader import warmup
 from lift_chat.reader.lessons import Asked, ReadingDocument, Section
 from lift_chat.reader.warmup import SAID, Reader, WarmupConfig, warm_up
-from tests.conftest import no_turn
+from tests.conftest import drained, no_turn
 from tests.reader.conftest import DOCUMENTS
 
 CONFIG = WarmupConfig(
@@ -40,12 +40,7 @@ def begin(tiny: LoadedModel, folder: Path, **changes: Any) -> Events:
 
 
 def finish(events: Events) -> tuple[list[ProgressEvent], Reader]:
-    seen = []
-    while True:
-        try:
-            seen.append(next(events))
-        except StopIteration as end:
-            return seen, end.value
+    return drained(events)
 
 
 def killed_after(events: Events, step: int) -> None:

@@ -9,7 +9,7 @@ from lift_chat.lift.study import teacher
 from lift_chat.lift.study.writer import BaseWriter
 from lift_chat.lift.study.writing import WritingProgress, Written, write_items
 from lift_chat.models.loading import LoadedModel
-from tests.conftest import no_turn
+from tests.conftest import drained, no_turn
 from tests.lift.study.script import CHRONICLE, TITLE, Say, scripted
 
 Write = Callable[..., tuple[list[WritingProgress], Written]]
@@ -29,11 +29,6 @@ def write(tiny: LoadedModel) -> Write:
     ) -> tuple[list[WritingProgress], Written]:
         writer = BaseWriter(tiny, no_turn, scripted(say))
         writing = write_items(tiny, TITLE, text, config, turn=no_turn, writer=writer)
-        events = []
-        while True:
-            try:
-                events.append(next(writing))
-            except StopIteration as stop:
-                return events, stop.value
+        return drained(writing)
 
     return run

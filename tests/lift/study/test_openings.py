@@ -14,7 +14,7 @@ from lift_chat.lift.study.writer import BaseWriter
 from lift_chat.lift.study.writing import Written, write_items
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.prompts import prompt_ids, user
-from tests.conftest import no_turn
+from tests.conftest import drained, no_turn
 from tests.lift.study.conftest import Write
 from tests.lift.study.script import CHRONICLE, FACTS, NAMES, TITLE, facts, named
 
@@ -25,12 +25,7 @@ def written_by(writer: BaseWriter, language: str = "en", config: LiftConfig = WO
     writing = write_items(
         writer.loaded, TITLE, CHRONICLE, config, language=language, turn=no_turn, writer=writer
     )
-    while True:
-        try:
-            next(writing)
-        except StopIteration as stop:
-            written: Written = stop.value
-            return written
+    return drained(writing)[1]
 
 
 def going_on(begun_with: list[str]) -> Any:
