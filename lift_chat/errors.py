@@ -10,9 +10,14 @@ LiftChatError
 ├── UnreadableDocument     intake failed; `reason` says how
 ├── InvalidConfig          a setting contradicts another, or is out of range
 ├── ModelUnavailable       the base model cannot be had or loaded           (storage)
+├── UnsafeAdapter          an adapter from elsewhere is not taken           (storage)
+├── HubRefused             the Hub cannot be reached, or refuses            (storage)
+├── NotConfirmed           publishing to everybody has to be confirmed      (storage)
 ├── AdapterMismatch        the adapter was made for another base
 ├── OutOfMemory            even the smallest micro-batch does not fit
-└── QueueFull              too many jobs wait
+├── QueueFull              too many jobs wait
+├── SignInNeeded           on a hosted Space, where one has to be somebody
+└── QuotaExceeded          more than one person may keep here
 """
 
 from __future__ import annotations
@@ -20,12 +25,15 @@ from __future__ import annotations
 from storage.errors import (
     AdapterDamaged,
     DiskFull,
+    HubRefused,
     IllegalTransition,
     LibraryDamaged,
     LibraryInUse,
     LiftChatError,
     ModelUnavailable,
+    NotConfirmed,
     NotFound,
+    UnsafeAdapter,
 )
 
 
@@ -61,18 +69,31 @@ class QueueFull(LiftChatError):
     code = "queue_full"
 
 
+class SignInNeeded(LiftChatError):
+    code = "sign_in_needed"
+
+
+class QuotaExceeded(LiftChatError):
+    code = "quota_exceeded"
+
+
 __all__ = [
     "AdapterDamaged",
     "AdapterMismatch",
     "DiskFull",
+    "HubRefused",
     "IllegalTransition",
     "InvalidConfig",
     "LibraryDamaged",
     "LibraryInUse",
     "LiftChatError",
     "ModelUnavailable",
+    "NotConfirmed",
     "NotFound",
     "OutOfMemory",
     "QueueFull",
+    "QuotaExceeded",
+    "SignInNeeded",
     "UnreadableDocument",
+    "UnsafeAdapter",
 ]

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from types import NoneType
 from typing import Any
 
 from sqlite_utils import Database
 
 from storage import files, jobs, manifest
+from storage.adapter_facts import AdapterFacts
 from storage.connection import named_errors
 from storage.errors import AdapterDamaged, IllegalTransition, LiftChatError, NotFound
 from storage.manifest import BadManifest, Manifest
@@ -40,35 +40,6 @@ class StagedAdapter:
 
     id: str
     folder: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class AdapterFacts:
-    """What the manifest keeps, to make rows from it alone. `job_id` may be "", `studied` None."""
-
-    id: str
-    owner: str
-    document_id: str
-    job_id: str
-    name: str
-    kind: str
-    base_model: str
-    base_revision: str
-    base_fingerprint: str
-    recipe: dict[str, Any]
-    metrics: dict[str, Any]
-    created_at: str
-    studied: str | None = None
-
-    @classmethod
-    def of(cls, sealed: Manifest) -> AdapterFacts:
-        """Raises `BadManifest` if a fact is missing or of the wrong type."""
-        types: dict[str, Any] = {"recipe": dict, "metrics": dict, "studied": (str, NoneType)}
-        values = {field.name: sealed.facts.get(field.name) for field in fields(cls)}
-        for name, value in values.items():
-            if not isinstance(value, types.get(name, str)):
-                raise BadManifest(f"{manifest.NAME} has no usable {name}")
-        return cls(**values)  # type: ignore[arg-type]  # checked just above
 
 
 def publish(store: Store, staged: StagedAdapter, facts: AdapterFacts) -> Adapter:
@@ -122,6 +93,7 @@ def insert(db: Database, facts: AdapterFacts, sealed: Manifest) -> None:
         "manifest_sha256": sealed.sha256,
     }
     del row["job_id"], row["studied"]
+    row["origin"] = facts.origin or ""
     names, marks = ", ".join(row), ", ".join("?" * len(row))
     cursor = db.execute(f"INSERT INTO adapters ({names}) VALUES ({marks})", [*row.values()])
     words = Words(**_document_words(db, facts.document_id), name=facts.name)

@@ -53,3 +53,22 @@ class ModelUnavailable(LiftChatError):
     """The base model cannot be had or loaded."""
 
     code = "model_unavailable"
+
+
+class UnsafeAdapter(LiftChatError):
+    """An adapter from elsewhere holds what is not taken: code, unknown files, impossible numbers.
+    Nothing of it is kept."""
+
+    code = "unsafe_adapter"
+
+
+class HubRefused(LiftChatError):
+    """The Hub cannot be reached, or does not do what was asked; nothing was changed there."""
+
+    code = "hub_refused"
+
+
+class NotConfirmed(LiftChatError):
+    """What was asked for publishes text to everybody, and has to be confirmed first."""
+
+    code = "not_confirmed"

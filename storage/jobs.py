@@ -1,4 +1,4 @@
-"""The queue and the states of a job; at most one job runs.
+"""The queue and the states of a job.
 
 Who may go where is in `LEGAL` and nowhere else: a step is an UPDATE that also names the state it
 starts from, so two threads cannot both take it. Knows nothing of training.
@@ -70,6 +70,7 @@ _USABLE = (
     "(state IN ('queued', 'running', 'interrupted') OR state = 'done'"
     " AND adapter_id IN (SELECT id FROM adapters WHERE state = 'ready'))"
 )
+_RUNNING = "SELECT COUNT(*) FROM jobs WHERE state = 'running'"
 _LAST_PLACE = "(SELECT COALESCE(MAX(place), 0) + 1 FROM jobs)"
 
 
@@ -167,14 +168,15 @@ def move(db: Database, job: Job, to: JobState, **columns: Any) -> None:
     raise IllegalTransition(f"“{job.name}” is {job.state} and cannot become {to}.")
 
 
-def claim(store: Store) -> Job | None:
-    """The queued job with the first place, now running; None if none waits or one runs.
+def claim(store: Store, at_once: int) -> Job | None:
+    """The queued job with the first place, now running; None if none waits or `at_once` run.
 
     A request made before a restart stays: the worker sees it again.
     """
     sql = f"SELECT {_COLUMNS} FROM jobs WHERE state = 'queued' ORDER BY place LIMIT 1"
     with store.write() as db:
-        if db.execute("SELECT 1 FROM jobs WHERE state = 'running'").fetchone():
+        running: int = db.execute(_RUNNING).fetchone()[0]
+        if running >= at_once:
             return None
         for row in list(db.query(sql)):
             job = _job(row)

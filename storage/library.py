@@ -26,7 +26,8 @@ from storage import (
     runs,
     study,
 )
-from storage.adapters import AdapterFacts, StagedAdapter
+from storage.adapter_facts import AdapterFacts
+from storage.adapters import StagedAdapter
 from storage.connection import Index, named_errors
 from storage.content import Content
 from storage.errors import LibraryDamaged, NotFound
@@ -231,9 +232,9 @@ class Library:
         """1 for the next one, 0 for a job that runs or is over."""
         return jobs.position(self._store, job_id)
 
-    def claim_next_job(self) -> Job | None:
-        """The job to work on, now running; None if none waits or one runs already."""
-        return jobs.claim(self._store)
+    def claim_next_job(self, at_once: int = 1) -> Job | None:
+        """The job to work on, now running; None if none waits or `at_once` run already."""
+        return jobs.claim(self._store, at_once)
 
     def request_stop(self, job_id: str, owner: str, keep: bool) -> Job:
         """A waiting job is cancelled, a running one finds the request in `job_request`.
@@ -329,8 +330,11 @@ class Library:
         base_fingerprint: str,
         recipe: dict[str, Any],
         metrics: dict[str, Any],
+        origin: str = "",
     ) -> Adapter:
         """Publishes the folder and ends the job as done; both happen or neither.
+
+        `origin` as in `Adapter`.
 
         Raises `IllegalTransition` if the job does not run, or is to be discarded.
         """
@@ -348,6 +352,7 @@ class Library:
             metrics=metrics,
             created_at=now(),
             studied=jobs.studied(self._store, job_id) if job_id else None,
+            origin=clean(origin),
         )
         published = adapters.publish(self._store, staged, facts)
         runs.clear(self._store, [job_id] if job_id else [])

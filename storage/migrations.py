@@ -19,7 +19,7 @@ from storage.files import sync_folder
 APPLICATION_ID = 0x4C694674
 """“LiFt”, in the header of the file: this is a lift-chat library."""
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """`user_version` of the file: the number of steps below."""
 
 BACKUPS_KEPT = 5
@@ -46,6 +46,15 @@ def m003_what_a_job_studied(db: Database) -> None:
     """NULL is “not known”: of a job that has not begun, and of those that ran before this step."""
     db.execute("PRAGMA user_version = 3")
     db.execute("ALTER TABLE jobs ADD COLUMN studied TEXT")
+
+
+@migrations()
+def m004_adapters_from_elsewhere_and_jobs_side_by_side(db: Database) -> None:
+    """Several machines may work on one library's queue; how many jobs run is the claimer's limit,
+    looked at in the transaction that claims."""
+    db.execute("PRAGMA user_version = 4")
+    db.execute("ALTER TABLE adapters ADD COLUMN origin TEXT NOT NULL DEFAULT ''")
+    db.execute("DROP INDEX jobs_one_running")
 
 
 _M001 = """

@@ -75,6 +75,8 @@ class Adapter:
     bytes: int
     state: Literal["ready", "missing"]
     created_at: str
+    origin: str = ""
+    """Where it came from: "hub:OWNER/NAME@COMMIT", "file:NAME.zip", or "" for one made here."""
 
     def summary(self) -> str:
         """Two sentences about what was absorbed, from the numbers kept with the adapter."""

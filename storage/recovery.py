@@ -16,7 +16,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from storage import adapters, documents, files, jobs, manifest, owners
-from storage.adapters import AdapterFacts
+from storage.adapter_facts import AdapterFacts
 from storage.errors import NotFound
 from storage.manifest import BadManifest, Manifest
 from storage.store import Store, unbury

@@ -100,7 +100,7 @@ def place_of(named: str, home: Path | None = None) -> Path:
     if path.exists():
         return path
     if re.fullmatch(r"[\w.-]+/[\w.-]+", place):
-        from storage.hub import download_dataset
+        from storage.hub.snapshots import download_dataset
 
         return download_dataset(place)
     raise InvalidConfig(f"There is neither a file nor a folder {place}.")

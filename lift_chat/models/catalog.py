@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lift_chat.errors import ModelUnavailable
 from lift_chat.models.device import Device
 from lift_chat.models.embedded import INSTALL, embedded_gguf
-from storage.hub import cached_snapshot
+from storage.hub.snapshots import cached_snapshot
 
 EMBEDDED = "embedded"
 EMBEDDED_NAME = "SmolLM2-135M-Instruct (embedded)"

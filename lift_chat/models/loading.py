@@ -19,7 +19,7 @@ from lift_chat.models.catalog import EMBEDDED, EMBEDDED_NAME
 from lift_chat.models.device import Device
 from lift_chat.models.embedded import INSTALL, embedded_gguf, unpack_gguf
 from lift_chat.models.fingerprint import fingerprint
-from storage.hub import download_snapshot
+from storage.hub.snapshots import download_snapshot
 
 log = logging.getLogger(__name__)
 

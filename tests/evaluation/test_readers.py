@@ -12,7 +12,7 @@ import pytest
 from lift_chat.errors import InvalidConfig, NotFound, UnreadableDocument
 from lift_chat.evaluation.questions import NUMBERED, EvalDocument, EvalQuestion
 from lift_chat.evaluation.sets import READERS, Selection, open_set
-from storage import hub
+from storage.hub import snapshots
 
 
 def lines(path: Path, *rows: Any) -> Path:
@@ -266,7 +266,7 @@ def test_a_hub_id_fetches_json_lines_of_a_data_set_and_nothing_else(
 ) -> None:
     lines(tmp_path / "data" / "own.jsonl", OWN)
     asked: list[Any] = []
-    monkeypatch.setattr(hub, "snapshot_download", fetched(tmp_path, asked))
+    monkeypatch.setattr(snapshots, "snapshot_download", fetched(tmp_path, asked))
     (document,) = every("jsonl:someone/lamps")
     assert document.title == "The Lamp"
     options = {"repo_type": "dataset", "allow_patterns": ["*.jsonl"]}
@@ -276,7 +276,7 @@ def test_a_hub_id_fetches_json_lines_of_a_data_set_and_nothing_else(
 def test_a_data_set_without_json_lines_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub, "snapshot_download", fetched(tmp_path, []))
+    monkeypatch.setattr(snapshots, "snapshot_download", fetched(tmp_path, []))
     with pytest.raises(NotFound, match=r"someone/lamps has no \.jsonl files"):
         every("jsonl:someone/lamps")
 

@@ -139,13 +139,20 @@ def test_jobs_are_served_in_order_and_one_at_a_time(library: Library) -> None:
     assert [job.name for job in library.jobs(ALICE)] == ["2", "1", "0"]
 
 
-def test_the_database_itself_allows_one_running_job(library: Library, root: Path) -> None:
+def test_as_many_jobs_run_as_the_claimer_allows(library: Library) -> None:
     document = add_document(library)
-    for n in range(2):
-        add_job(library, document, recipe={"n": n})
+    jobs = [add_job(library, document, recipe={"n": n}) for n in range(3)]
+    claimed = [library.claim_next_job(2) for _ in range(3)]
+    assert [job.id if job else None for job in claimed] == [jobs[0].id, jobs[1].id, None]
+    library.finish_job(jobs[0].id, "failed")
+    assert library.claim_next_job() is None
+    third = library.claim_next_job(2)
+    assert third is not None and third.id == jobs[2].id
+
+
+def test_the_database_itself_knows_the_states(library: Library, root: Path) -> None:
+    add_job(library, add_document(library))
     db = sqlite3.connect(root / "library.sqlite")
-    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
-        db.execute("UPDATE jobs SET state = 'running'")
     with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
         db.execute("UPDATE jobs SET state = 'dreaming'")
     db.close()

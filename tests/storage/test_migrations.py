@@ -22,6 +22,9 @@ STEPS = {
     "m001_create_tables": migrations.m001_create_tables,
     "m002_exams_and_pinned_answers": migrations.m002_exams_and_pinned_answers,
     "m003_what_a_job_studied": migrations.m003_what_a_job_studied,
+    "m004_adapters_from_elsewhere_and_jobs_side_by_side": (
+        migrations.m004_adapters_from_elsewhere_and_jobs_side_by_side
+    ),
 }
 EXPECTED = {
     "documents": {
@@ -57,6 +60,7 @@ EXPECTED = {
         "state": "TEXT",
         "manifest_sha256": "TEXT",
         "created_at": "TEXT",
+        "origin": "TEXT",
     },
     "adapter_tags": {"adapter_id": "TEXT", "tag": "TEXT"},
     "jobs": {
@@ -262,6 +266,7 @@ def test_a_library_of_version_1_opens_with_all_it_holds(version_1: Path) -> None
         assert library.findings == Findings()
         (adapter,) = library.adapters(ALICE, "lamp sea mine")
         library.verify_adapter(adapter.id, ALICE)
+        assert adapter.origin == ""
         (document,), (his,) = library.documents(ALICE), library.documents(BOB)
         assert document.sha256 == his.sha256
         assert library.document_text(document.id, ALICE) == "The lamp\n\n was lit."

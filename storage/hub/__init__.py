@@ -1,0 +1,1 @@
+"""The Hugging Face Hub. Nothing here keeps a token: a caller hands one over for one call."""
