@@ -12,25 +12,20 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from lift_chat.adapters import kinds
+from lift_chat.assignment import Assignment, Delivery
 from lift_chat.costs import Costs
 from lift_chat.errors import DiskFull, LiftChatError, OutOfMemory
 from lift_chat.lift.lesson import Lesson
-from lift_chat.lift.preparation import STUDY
 from lift_chat.lift.progress import ProgressEvent
-from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.study.endpoint import EndpointWriter
-from lift_chat.lift.surroundings import Surroundings
 from lift_chat.models.engine import Engine
 from lift_chat.recorder import Recorder
-from lift_chat.selection import Selection
-from lift_chat.studied import digest, kept_for
 from storage.library import Library
-from storage.records import Adapter, Document, Job, Metric, StudyItem
+from storage.records import Job, Metric
 
 log = logging.getLogger(__name__)
 
@@ -118,25 +113,23 @@ class Worker:
         self._library.finish_job(job.id, "failed", error_code=code, error=sentence)
 
     def _absorb(self, job: Job) -> None:
-        config = LiftConfig.from_dict(job.recipe)
         recorder = Recorder(self._library, job)
         recorder(ProgressEvent("loading", 0, 1, message="Loading the base model."))
         base = self._engine.base
         recorder(ProgressEvent("reading", 0, 1))
-        document = self._library.document(job.document_id, job.owner)
-        selection = Selection.of(self._library, document.id, job.owner, config.chapters)
+        assignment = Assignment.of(self._library, job, base.identity.fingerprint)
+        delivery = Delivery(self._library, job)
         folder = self._library.run_folder(job.id)
-        given = kept_for(self._library, document.id, job.owner, config, selection)
-        if not (folder / STUDY).exists():  # else it goes on with the questions that it began with
-            self._library.set_studied(job.id, digest(given))
-        lesson = Lesson(
+        delivery.begin(assignment.given, folder)
+        config = assignment.config
+        lesson = assignment.lesson(
             base,
-            selection.text,
-            config,
-            title=document.title or document.name,
-            folder=folder,
-            turn=self._engine.turn,
-            around=self._surroundings(job, config, document, selection, given),
+            folder,
+            self._engine.turn,
+            fit=self._costs.fit(config),
+            writer=self._writer() if config.writer == "endpoint" else None,
+            on_items=delivery.keep,
+            on_checkpoint=lambda: self._library.credit_job(job.id),
         )
         try:
             self._follow(job, lesson, recorder)
@@ -146,50 +139,15 @@ class Worker:
             if leave.request != "keep":
                 raise
             lesson.measure_after()
-        self._publish(job, lesson, recorder)
-
-    def _surroundings(
-        self,
-        job: Job,
-        config: LiftConfig,
-        document: Document,
-        selection: Selection,
-        given: list[StudyItem],
-    ) -> Surroundings:
-        """What the library holds around a document: pages, study items, another's adapter."""
-        library, key = self._library, (document.id, job.owner)
-
-        def keep(items: list[StudyItem]) -> None:
-            """What was written about other chapters before stays, and what a person wrote."""
-            fresh = selection.outside(items)
-            kept = library.study_items(*key)
-            inside = selection.outside(selection.inside(kept))
-            stays = [i for i in kept if i not in inside or i.origin == "person"]
-            library.set_study_items(*key, [*stays, *fresh])
-            # So that the same request finds this job, and not one that would study what it wrote.
-            library.set_studied(job.id, digest(selection.inside(fresh)))
-
-        return Surroundings(
-            fit=self._costs.fit(config),
-            language=document.language,
-            pages=selection.pages(library.pages(*key)),
-            given=given,
-            writer=self._writer() if config.writer == "endpoint" else None,
-            control=lambda: self._control(job),
-            on_items=keep,
-            on_checkpoint=lambda: library.credit_job(job.id),
+        recorder(ProgressEvent("saving", 0, 1))
+        if lesson.trained_tokens:
+            self._costs.learn(config, lesson.trained_seconds / lesson.trained_tokens)
+        adapter = delivery.publish(
+            lambda to: kinds.save(lesson.adapted, to, base.identity),
+            base.identity,
+            lesson.metrics(),
         )
-
-    def _control(self, job: Job) -> tuple[str, Any] | None:
-        """The newest adapter of another document for the same base: it should know nothing."""
-        base = self._engine.base
-        for adapter in self._library.adapters(job.owner):
-            fits = adapter.base_fingerprint == base.identity.fingerprint
-            if fits and adapter.document_id != job.document_id and adapter.state == "ready":
-                self._library.verify_adapter(adapter.id, job.owner)
-                folder = self._library.adapter_folder(adapter.id, job.owner)
-                return adapter.name, kinds.load(base.twin(), folder)
-        return None
+        log.info("job %s: adapter %s", job.id, adapter.id)
 
     def _follow(self, job: Job, lesson: Lesson, recorder: Recorder) -> None:
         events = lesson.run()
@@ -201,29 +159,6 @@ class Worker:
                     raise _Leave(request)
         finally:
             events.close()
-
-    def _publish(self, job: Job, lesson: Lesson, recorder: Recorder) -> Adapter:
-        recorder(ProgressEvent("saving", 0, 1))
-        if lesson.trained_tokens:
-            self._costs.learn(lesson.config, lesson.trained_seconds / lesson.trained_tokens)
-        identity = lesson.loaded.identity
-        with self._library.staged_adapter() as staged:
-            kinds.save(lesson.adapted, staged.folder, identity)
-            adapter = self._library.publish_adapter(
-                staged,
-                owner=job.owner,
-                document_id=job.document_id,
-                job_id=job.id,
-                name=job.name,
-                kind=kinds.kind_of(lesson.config),
-                base_model=identity.name,
-                base_revision=identity.revision,
-                base_fingerprint=identity.fingerprint,
-                recipe=job.recipe,
-                metrics=lesson.metrics(),
-            )
-        log.info("job %s: adapter %s", job.id, adapter.id)
-        return adapter
 
 
 def as_known(error: Exception) -> LiftChatError | None:
