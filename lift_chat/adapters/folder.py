@@ -1,4 +1,4 @@
-"""The two files of an adapter, whatever its kind: JSON by our own rules and safetensors.
+"""A folder with an adapter's two files, whatever its kind: JSON by our own rules and safetensors.
 
 What is read is treated as if it came from a stranger: never a pickle, never code, and no number
 that is not finite. Knows nothing of models.
@@ -7,7 +7,9 @@ that is not finite. Knows nothing of models.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,39 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from lift_chat.errors import AdapterDamaged
+from lift_chat.errors import AdapterDamaged, InvalidConfig
+from storage.files import move_into_place, sync_tree
+from storage.values import new_id
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
 DTYPES = {torch.float32, torch.float16, torch.bfloat16}
+
+
+def require_free(folder: Path) -> None:
+    """Raises `InvalidConfig` if something lies where a folder is to be written."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InvalidConfig(f"{folder} is there already; name another folder.")
+
+
+@contextmanager
+def drafted(folder: Path) -> Iterator[Path]:
+    """A draft to be filled, which becomes `folder` at the end of the block: whole, or not at all.
+
+    Raises `InvalidConfig` if the folder is not free.
+    """
+    require_free(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = folder.with_name(f".{folder.name}.{new_id()}")
+    draft.mkdir()
+    try:
+        yield draft
+        sync_tree(draft)
+        if folder.exists():
+            folder.rmdir()  # empty; not every system renames onto a folder
+        move_into_place(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def write_adapter(

@@ -34,6 +34,17 @@ TARGETS: dict[Targets, frozenset[str] | None] = {
     "down-proj": frozenset({"down_proj"}),
 }
 
+UNUSABLE = (
+    "use_dora",
+    "use_rslora",
+    "alpha_pattern",
+    "fan_in_fan_out",
+    "modules_to_save",
+    "auto_mapping",
+)
+"""What a config may not ask for. Some of it changes what the same tensors compute, so leaving it
+out would give other answers without a word."""
+
 
 def attach(twin: Any, config: LiftConfig) -> PeftModel:
     """Puts a fresh adapter on `twin` (a tree over the base's tensors, `LoadedModel.twin`).
@@ -72,7 +83,7 @@ def load(twin: Any, folder: Path) -> PeftModel:
     Raises `AdapterDamaged` for files that are not a LoRA adapter of the kinds written here, and
     `AdapterMismatch` for one whose tensors do not fit the base.
     """
-    lora = _parse(read_config(folder))
+    lora = parse(read_config(folder))
     tensors = read_tensors(folder)
     try:
         adapted = get_peft_model(twin, lora, autocast_adapter_dtype=False)
@@ -100,7 +111,8 @@ def describes(values: dict[str, Any]) -> bool:
     return bool(values.get("peft_type") == "LORA")
 
 
-def _parse(values: dict[str, Any]) -> LoraConfig:
+def parse(values: dict[str, Any]) -> LoraConfig:
+    """What an adapter_config.json says, of what is loaded here. Raises `AdapterDamaged`."""
     if not describes(values):
         raise AdapterDamaged(f"{CONFIG_FILE} does not describe a LoRA adapter.")
     rank, alpha, modules = values.get("r"), values.get("lora_alpha"), values.get("target_modules")
@@ -108,7 +120,7 @@ def _parse(values: dict[str, Any]) -> LoraConfig:
         raise AdapterDamaged(f"{CONFIG_FILE} names an unusable rank or alpha.")
     if not isinstance(modules, list) or not all(isinstance(name, str) for name in modules):
         raise AdapterDamaged(f"{CONFIG_FILE} must list its target modules.")
-    unusable = [key for key in ("use_dora", "modules_to_save", "auto_mapping") if values.get(key)]
+    unusable = [key for key in UNUSABLE if values.get(key)]
     if unusable or values.get("bias", "none") != "none":
         raise AdapterDamaged(f"{CONFIG_FILE} asks for what is not loaded here: {unusable}.")
     return LoraConfig(

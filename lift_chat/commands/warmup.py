@@ -86,7 +86,7 @@ def warmup(  # noqa: PLR0913 - the signature is the command line
         base_model=base_model, revision=revision, load_in_4bit=False, reader="none"
     )
     load = program_of(context).base(settings)
-    from lift_chat.reader.files import require_free
+    from lift_chat.adapters.folder import require_free
     from lift_chat.reader.warmup import WarmupConfig
 
     config = WarmupConfig(rank=rank, alpha=2 * rank, passes=passes, seed=seed)

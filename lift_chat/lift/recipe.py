@@ -236,7 +236,7 @@ def _coerce(name: str, kind: Any, value: Any) -> Any:
         return value
     if kind is float and type(value) in (int, float):
         return float(value)
-    if kind is int and type(value) in (int, float) and value == int(value):
+    if kind is int and (type(value) is int or (type(value) is float and value.is_integer())):
         return int(value)
     if kind not in (int, float, bool) and isinstance(value, str):
         return value

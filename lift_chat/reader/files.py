@@ -11,7 +11,6 @@ import json
 import math
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +22,15 @@ from lift_chat.adapters import lora
 from lift_chat.adapters.folder import (
     CONFIG_FILE,
     WEIGHTS_FILE,
+    drafted,
     read_config,
     read_tensors,
     write_adapter,
 )
 from lift_chat.errors import AdapterDamaged, InvalidConfig
 from lift_chat.models.loading import BaseIdentity, LoadedModel
-from storage.files import move_into_place, sha256_of, sync_tree, write_file
-from storage.values import is_time, new_id, now, to_json
+from storage.files import sha256_of, sync_tree, write_file
+from storage.values import is_time, now, to_json
 
 FORMAT_VERSION, KIND = 1, "reader"
 MANIFEST = "manifest.json"
@@ -65,12 +65,6 @@ class ReaderManifest(ReaderFacts):
     files: Mapping[str, str]
 
 
-def require_free(folder: Path) -> None:
-    """Raises `InvalidConfig` if something lies where a reader is to be written."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InvalidConfig(f"{folder} is there already; name another folder.")
-
-
 def write_reader(
     folder: Path, adapted: Any, loaded: LoadedModel, facts: ReaderFacts
 ) -> ReaderManifest:
@@ -78,18 +72,9 @@ def write_reader(
 
     Raises `InvalidConfig` if the folder is not free, or if `loaded` has a reader merged into it.
     """
-    require_free(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = folder.with_name(f".{folder.name}.{new_id()}")
-    draft.mkdir()
-    try:
+    with drafted(folder) as draft:
         lora.save(adapted, draft, loaded.identity)
         manifest = seal_reader(draft, loaded.identity, facts)
-        if folder.exists():
-            folder.rmdir()  # empty; not every system renames onto a folder
-        move_into_place(draft, folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return manifest
 
 

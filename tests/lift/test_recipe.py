@@ -81,6 +81,7 @@ def test_a_preset_survives_the_way_through_json(name: str) -> None:
         {"study": 3},
         {"open_share": "half"},
         {"exams": 1.5},
+        {"exams": float("inf")},
     ],
 )
 def test_unknown_names_and_wrong_types_from_outside_are_refused(values: dict[str, Any]) -> None:

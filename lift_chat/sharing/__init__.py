@@ -1,0 +1,1 @@
+"""Adapters for others: what is said of one, what it gives away, and other servers' formats."""
