@@ -25,6 +25,7 @@ from lift_chat.commands.library import library_app
 from lift_chat.commands.options import AsJson, BaseModel, FourBit, Home, Reader, Revision
 from lift_chat.commands.output import note, say, say_fields, say_json
 from lift_chat.commands.program import Program, open_service, program_of
+from lift_chat.commands.sharing import export, import_
 from lift_chat.commands.warmup import warmup
 from lift_chat.commands.watching import STOPPED
 from lift_chat.errors import LiftChatError
@@ -45,6 +46,8 @@ app.command()(absorb)
 app.command()(chat)
 app.command("eval")(evaluate)
 app.command()(warmup)
+app.command()(export)
+app.command("import")(import_)
 
 
 def run(arguments: Sequence[str], program: Program) -> int:

@@ -35,6 +35,7 @@ from lift_chat.models.loading import LoadedModel
 from lift_chat.models.tint import TintedToken
 from lift_chat.selection import Selection
 from lift_chat.settings import Settings
+from lift_chat.sharing.exchange import Exchange
 from lift_chat.studied import digest, kept_for
 from lift_chat.study_list import edited
 from storage.files import sha256_of
@@ -65,6 +66,7 @@ class LiftChat:
         self.choice: Choice = choose(settings.base_model, self.device)
         self.engine = Engine(self._load_base)
         self._chat = Chat(library, self.engine)
+        self._exchange = Exchange(library, self.add_document)
         self._costs = Costs(lambda: self.engine.base, self.engine.turn)
         self._worker = Worker(library, self.engine, self._costs, self._writer)
         library.recover_jobs()
@@ -258,6 +260,18 @@ class LiftChat:
         freed = self.library.delete_adapter(adapter_id, owner)
         self.engine.forget(adapter_id)
         return freed
+
+    def export_adapter(
+        self, adapter_id: str, target: str | Path, *, document: bool = False, owner: str = LOCAL
+    ) -> Path:
+        """Writes a .zip with the adapter and, if wanted, its document and study questions."""
+        adapter = self.library.adapter(adapter_id, owner)
+        return self._exchange.export(adapter, Path(target), document=document)
+
+    def import_adapter(self, file: str | Path, *, owner: str = LOCAL) -> Adapter:
+        """Takes in what `export_adapter` wrote, after checking all of it. Raises `UnsafeAdapter`,
+        and keeps nothing then."""
+        return self._exchange.import_file(Path(file), owner)
 
     def compatible(self, adapter: Adapter) -> str:
         """'' if the adapter fits the base model, else one sentence."""

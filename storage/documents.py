@@ -165,6 +165,15 @@ def pages(store: Store, document_id: str, owner: str) -> list[Page]:
         raise _lost(known) from error
 
 
+def original(store: Store, document_id: str, owner: str) -> Path:
+    """The file as it was added. Raises `NotFound`, also when it was lost."""
+    with store.read() as db:
+        folder = store.documents / one(db, document_id, owner).sha256
+    for path in folder.glob("original.*"):
+        return path
+    raise NotFound("The file of this document is no longer in the library.")
+
+
 def outline(store: Store, document_id: str, owner: str) -> list[Chapter]:
     """Raises `NotFound`, also where the folder has been lost."""
     known = document(store, document_id, owner)

@@ -161,6 +161,10 @@ class Library:
     def pages(self, document_id: str, owner: str) -> list[Page]:
         return documents.pages(self._store, document_id, owner)
 
+    def original(self, document_id: str, owner: str) -> Path:
+        """The file as it was added; never to be written to."""
+        return documents.original(self._store, document_id, owner)
+
     def outline(self, document_id: str, owner: str) -> list[Chapter]:
         return documents.outline(self._store, document_id, owner)
 
@@ -304,6 +308,13 @@ class Library:
         return runs.folder(self._store, job_id)
 
     # Adapters
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder on the library's disk for a short while; gone at the end of the block."""
+        self._store.index.require_writable()
+        with named_errors(self.root), files.staged_folder(self._store.staging, new_id()) as folder:
+            yield folder
 
     @contextmanager
     def staged_adapter(self) -> Iterator[StagedAdapter]:

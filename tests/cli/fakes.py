@@ -158,6 +158,30 @@ class FakeLiftChat:
     def adapter(self, adapter_id: str) -> Adapter:
         return self.library.adapter(adapter_id, LOCAL)
 
+    def import_adapter(self, file: Path) -> Adapter:
+        return self._arrived(f"file:{file.name}")
+
+    def _arrived(self, origin: str) -> Adapter:
+        with self.library.staged_adapter() as staged:
+            return self.library.publish_adapter(
+                staged,
+                owner=LOCAL,
+                document_id="",
+                job_id=None,
+                name="Arrived",
+                kind="lora",
+                base_model="tiny",
+                base_revision="",
+                base_fingerprint="",
+                recipe={},
+                metrics={},
+                origin=origin,
+            )
+
+    def export_adapter(self, adapter_id: str, target: Path, *, document: bool) -> Path:
+        target.write_text(f"{adapter_id} {document}")
+        return target
+
     def compatible(self, adapter: Adapter) -> str:
         return self.mismatch
 

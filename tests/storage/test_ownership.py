@@ -54,6 +54,7 @@ MESSAGE = Message("user", "mine now")
 REFUSED: dict[str, Call] = {
     "document": lambda lib, hers: lib.document(hers.document.id, BOB),
     "pages": lambda lib, hers: lib.pages(hers.document.id, BOB),
+    "original": lambda lib, hers: lib.original(hers.document.id, BOB),
     "outline": lambda lib, hers: lib.outline(hers.document.id, BOB),
     "document_text": lambda lib, hers: lib.document_text(hers.document.id, BOB),
     "study_items": lambda lib, hers: lib.study_items(hers.document.id, BOB),

@@ -1,0 +1,138 @@
+"""Adapters on their way out of the library and into it, as one file or for another server.
+
+What leaves is packed in a scratch folder of the library; what arrives is inspected in one, and only
+then published like any other adapter. Knows no front end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lift_chat import __version__
+from lift_chat.errors import InvalidConfig, NotFound, UnsafeAdapter
+from lift_chat.sharing.facts import SharedFacts, public_metrics
+from lift_chat.sharing.parcel import FILES, Parcel, allowed, open_parcel, pack
+from storage import archive
+from storage.library import Library
+from storage.records import Adapter, Document
+
+MOST_FILES = 5
+MOST_BYTES = 16 << 30
+"""Unpacked: the largest adapter of a 70B model and its book are far below."""
+
+
+class Exchange:
+    """`add_document(path, name, owner)` reads a file in as any other upload."""
+
+    def __init__(self, library: Library, add_document: Callable[..., Document]) -> None:
+        self._library, self._add_document = library, add_document
+
+    def export(self, adapter: Adapter, target: Path, *, document: bool) -> Path:
+        """Writes `target`, a .zip, with the adapter and, if wanted, its document.
+
+        Without the document, nothing of its text goes along but what the weights hold. Raises
+        `NotFound` if the document was deleted, `InvalidConfig` for a target that cannot be written,
+        `AdapterDamaged`.
+        """
+        if target.suffix.lower() != ".zip":
+            raise InvalidConfig("An adapter is exported into a file whose name ends with .zip.")
+        library, owner = self._library, adapter.owner
+        library.verify_adapter(adapter.id, owner)
+        source = self._source(adapter)
+        if document and source is None:
+            raise NotFound(f"The document of “{adapter.name}” is no longer here.")
+        facts = _facts(adapter, source, whole=document)
+        with library.scratch() as folder:
+            extra: dict[str, Any] = {}
+            if document and source is not None:
+                extra["original"] = library.original(source.id, owner)
+                extra["study"] = library.study_items(source.id, owner)
+            names = pack(library.adapter_folder(adapter.id, owner), facts, folder, **extra)
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                return archive.write(folder, names, target)
+            except OSError as error:
+                raise InvalidConfig(f"{target} cannot be written: {error.strerror}.") from error
+
+    def import_file(self, file: Path, owner: str) -> Adapter:
+        """The adapter of an export, checked and published; with its document, if that is in it.
+
+        Raises `UnsafeAdapter` with the reason, and keeps nothing then.
+        """
+        if not file.is_file():
+            raise NotFound(f"There is no file {file.name}.")
+        with self._library.scratch() as folder:
+            limits = {"most_files": MOST_FILES, "most_bytes": MOST_BYTES}
+            archive.extract(file, folder, allowed=allowed, **limits)
+            parcel = open_parcel(folder)
+            document, fresh = self._arrived(parcel, owner)
+            try:
+                return self._publish(parcel, document, owner, f"file:{file.name}")
+            except BaseException:
+                if document is not None and fresh:
+                    self._library.delete_document(document.id, owner)
+                raise
+
+    def _source(self, adapter: Adapter) -> Document | None:
+        try:
+            return self._library.document(adapter.document_id, adapter.owner)
+        except NotFound:
+            return None
+
+    def _arrived(self, parcel: Parcel, owner: str) -> tuple[Document | None, bool]:
+        """The parcel's document in the library, and whether it came with it."""
+        known = self._library.find_document(parcel.facts.document, owner)
+        if known is not None or parcel.original is None:
+            return known, False
+        name = Path(parcel.facts.document_name).name or parcel.original.name
+        document = self._add_document(parcel.original, name=name, owner=owner)
+        if document.sha256 != parcel.facts.document:
+            self._library.delete_document(document.id, owner)
+            raise UnsafeAdapter("The document in it is not the one that the adapter was made of.")
+        try:
+            self._library.set_study_items(document.id, owner, parcel.study)
+        except ValueError as error:
+            self._library.delete_document(document.id, owner)
+            raise UnsafeAdapter(f"The study questions in it do not fit: {error}.") from error
+        return document, True
+
+    def _publish(
+        self, parcel: Parcel, document: Document | None, owner: str, origin: str
+    ) -> Adapter:
+        facts = parcel.facts
+        with self._library.staged_adapter() as staged:
+            for name in FILES:
+                (parcel.folder / name).rename(staged.folder / name)
+            return self._library.publish_adapter(
+                staged,
+                owner=owner,
+                document_id=document.id if document else "",
+                job_id=None,
+                name=facts.name,
+                kind=facts.kind,
+                base_model=facts.base_model,
+                base_revision=facts.base_revision,
+                base_fingerprint=facts.base_fingerprint,
+                recipe=dict(facts.recipe),
+                metrics=dict(facts.metrics),
+                origin=origin,
+            )
+
+
+def _facts(adapter: Adapter, source: Document | None, *, whole: bool) -> SharedFacts:
+    return SharedFacts(
+        name=adapter.name,
+        kind=adapter.kind,
+        base_model=adapter.base_model,
+        base_revision=adapter.base_revision,
+        base_fingerprint=adapter.base_fingerprint,
+        recipe=adapter.recipe,
+        metrics=adapter.metrics if whole else public_metrics(adapter.metrics),
+        document=source.sha256 if source else "",
+        title=source.title if source else "",
+        document_name=source.name if source else "",
+        created_at=adapter.created_at,
+        made_with=__version__,
+    )
