@@ -249,6 +249,7 @@ VERBS: dict[str, Callable[[LiftChat, dict[str, str], str], object]] = {
     "resume_job": lambda app, ids, who: app.resume_job(ids["job"], owner=who),
     "adapter": lambda app, ids, who: app.adapter(ids["adapter"], owner=who),
     "update_adapter": lambda app, ids, who: app.update_adapter(ids["adapter"], name="x", owner=who),
+    "export_adapter": lambda app, ids, who: app.export_adapter(ids["adapter"], "x.zip", owner=who),
     "delete_adapter": lambda app, ids, who: app.delete_adapter(ids["adapter"], owner=who),
     "reply": lambda app, ids, who: list(app.reply(ids["adapter"], "?", owner=who)),
     "window": lambda app, ids, who: app.window(ids["adapter"], "?", owner=who),
@@ -263,7 +264,7 @@ VERBS: dict[str, Callable[[LiftChat, dict[str, str], str], object]] = {
     "delete_conversation": lambda app, ids, who: app.delete_conversation(ids["talk"], owner=who),
 }
 LISTS = {"documents", "jobs", "adapters"}
-NOBODYS = {"open", "close", "health", "compatible", "add_document"}
+NOBODYS = {"open", "close", "health", "compatible", "add_document", "import_adapter"}
 
 
 def test_nobody_touches_what_is_somebody_elses(app: LiftChat, adapter: Adapter) -> None:
