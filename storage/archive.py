@@ -10,10 +10,10 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from storage.errors import UnsafeAdapter
-from storage.files import CHUNK
+from storage.files import CHUNK, is_plain_name
 from storage.values import new_id
 
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -87,12 +87,8 @@ def _check(
 
 
 def _is_plain(entry: zipfile.ZipInfo) -> bool:
-    name, mode = entry.filename, entry.external_attr >> 16
-    path = PurePosixPath(name)
-    relative = not path.is_absolute() and ".." not in path.parts and path.as_posix() == name
-    clean = "\\" not in name and ":" not in name and name.isprintable()
-    regular = stat.S_IFMT(mode) in (0, stat.S_IFREG) and not entry.is_dir()
-    return relative and clean and regular and not entry.flag_bits & 1
+    regular = stat.S_IFMT(entry.external_attr >> 16) in (0, stat.S_IFREG) and not entry.is_dir()
+    return is_plain_name(entry.filename) and regular and not entry.flag_bits & 1
 
 
 def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, most: int) -> int:

@@ -63,7 +63,8 @@ class UnsafeAdapter(LiftChatError):
 
 
 class HubRefused(LiftChatError):
-    """The Hub cannot be reached, or does not do what was asked; nothing was changed there."""
+    """The Hub cannot be reached, or does not do what was asked; there it is done whole or not at
+    all, and asking again is safe."""
 
     code = "hub_refused"
 

@@ -13,7 +13,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from storage.connection import disk_full
 from storage.values import new_id
@@ -53,6 +53,13 @@ def write_file(path: Path, data: bytes) -> None:
         draft.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a stranger's relative name, with slashes, stays below the folder it is put into."""
+    path = PurePosixPath(name)
+    relative = not path.is_absolute() and ".." not in path.parts and path.as_posix() == name
+    return relative and name != "." and "\\" not in name and ":" not in name and name.isprintable()
 
 
 def sync_folder(folder: Path) -> None:
