@@ -21,6 +21,7 @@ from lift_chat.models.loading import LoadedModel, load_model
 from lift_chat.service import LiftChat
 from lift_chat.settings import Settings
 from storage.records import StudyItem
+from tests.hub.fake_hub import FakeHub
 
 CPU = Device("cpu", "test cpu", torch.float32)
 
@@ -196,6 +197,14 @@ def app(settings: Settings) -> Iterator[LiftChat]:
     """The real thing over a real library, with the tiny model as its base."""
     with LiftChat.open(settings=settings) as opened:
         yield opened
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHub]:
+    """The only Hub that the client knows; nobody is logged in."""
+    with FakeHub() as fake:
+        fake.use(monkeypatch, tmp_path / "hf-home")
+        yield fake
 
 
 @pytest.fixture

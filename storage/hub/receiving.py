@@ -1,4 +1,4 @@
-"""One file from the Hub onto the disk: whole, with the size and the sum that were told, or not at all.
+"""One file from the Hub onto the disk: whole, of the size and with the sum told, or not at all.
 
 It is streamed, past the client's cache: nothing of it stays in the user's folders.
 """
@@ -14,10 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from huggingface_hub import constants, get_session
-from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented, lazily imported
-    build_hf_headers,
-    hf_raise_for_status,
-)
+from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
 from storage.errors import HubRefused
 from storage.hub.refusals import asked

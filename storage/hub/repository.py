@@ -18,6 +18,7 @@ from huggingface_hub import CommitOperationAdd, HfApi, constants, hf_hub_url
 
 from storage.errors import HubRefused, NotFound
 from storage.files import is_plain_name
+from storage.hub.quiet import quietly
 from storage.hub.receiving import Announced, receive
 from storage.hub.refusals import asked
 
@@ -91,7 +92,7 @@ def push(
         raise HubRefused(f"{repo!r:.100} is no name of a repository; write user/name.")
     if not names:
         raise HubRefused("There is nothing to push.")
-    with ExitStack() as opened:
+    with quietly(), ExitStack() as opened:
         files = {name: opened.enter_context(_open_plain(folder, name)) for name in names}
         found = _made(api, repo, public, repo_type)
         commit = asked(repo, lambda: _commit(api, found, files, message, repo_type))
