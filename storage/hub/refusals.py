@@ -37,9 +37,9 @@ def asked(subject: str, question: Callable[[], T]) -> T:
     try:
         return question()
     except Exception as error:
-        refusal = _refusal(error, subject)
-    # Raised out here the error has no context: the client's exception is gone for good.
-    raise refusal
+        failed = error
+    # Raised out here, nothing has the client's exception as its context.
+    raise _refusal(failed, subject)
 
 
 def _refusal(error: Exception, subject: str) -> LiftChatError:
@@ -98,7 +98,7 @@ SENTENCES = {
 def _words(error: HfHubHTTPError) -> str:
     """The first line of what the server said, for a person; it may be the only reason given."""
     said = (error.server_message or "").strip().partition("\n")[0]
-    sent = error.request.headers.get("authorization", "").removeprefix("Bearer ")
+    sent = error.response.request.headers.get("authorization", "").removeprefix("Bearer ")
     if not said or (sent and sent in said):
         return ""
     return f" It says: {said[:MOST_WORDS]}"
