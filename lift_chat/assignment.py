@@ -100,8 +100,7 @@ def _control(library: Library, job: Job, fingerprint: str) -> tuple[str, Path] |
     for adapter in library.adapters(job.owner):
         fits = adapter.base_fingerprint == fingerprint and adapter.state == "ready"
         if fits and adapter.document_id != job.document_id:
-            library.verify_adapter(adapter.id, job.owner)
-            return adapter.name, library.adapter_folder(adapter.id, job.owner)
+            return adapter.name, library.verified_folder(adapter.id, job.owner)
     return None
 
 

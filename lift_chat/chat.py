@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-from lift_chat.errors import InvalidConfig, NotFound
+from lift_chat.errors import InvalidConfig
 from lift_chat.models.citations import Citation
 from lift_chat.models.context import ChatSettings, Source, Window, WindowFacts, assemble
 from lift_chat.models.engine import Engine, at_strength
@@ -89,6 +89,12 @@ class Chat:
         tree = self._tree(adapter, settings)
         return tint(tree, base, window.ids, answer, self._engine.turn)
 
+    def tree(self, adapter: Adapter) -> Any:
+        """The chat tree with the adapter on it. Hashes are checked whenever weights are read, and
+        only then. Raises `AdapterMismatch` or `AdapterDamaged`."""
+        files = partial(self._library.verified_folder, adapter.id, adapter.owner)
+        return self._engine.adapted(adapter, files)
+
     def forget_document(self, document_id: str) -> None:
         """Drops what was kept of a deleted document's text."""
         self._readings.forget(document_id)
@@ -97,23 +103,19 @@ class Chat:
         return decode(tree, self._engine.base, window.ids, settings, self._engine.turn)
 
     def _tree(self, adapter: Adapter, settings: ChatSettings) -> Any:
-        tree = self._engine.adapted(adapter, lambda: self._verified_folder(adapter))
-        return at_strength(tree, settings.applied_strength)
-
-    def _verified_folder(self, adapter: Adapter) -> Path:
-        """Hashes are checked whenever weights are read, and only then."""
-        self._library.verify_adapter(adapter.id, adapter.owner)
-        return self._library.adapter_folder(adapter.id, adapter.owner)
+        if self._reading(adapter) is None:  # there is no text that could be shown
+            settings = replace(settings, context="none")
+        return at_strength(self.tree(adapter), settings.applied_strength)
 
     def _source(self, adapter: Adapter) -> Source:
-        """The document behind the adapter; without its text when it was deleted since."""
+        """The document behind the adapter; without its text when it was deleted since. What another
+        program made was taught in words of its own, so nothing is put around the question."""
         reading = self._reading(adapter)
-        return reading.source if reading else Source(adapter.name, ())
+        return reading.source if reading else Source("" if adapter.is_foreign else adapter.name, ())
 
     def _reading(self, adapter: Adapter) -> Reading | None:
-        try:
-            document = self._library.document(adapter.document_id, adapter.owner)
-        except NotFound:
+        document = self._library.source(adapter.id, adapter.owner)
+        if document is None:
             return None
         return self._readings.get(
             document.id,

@@ -20,6 +20,7 @@ from lift_chat import __version__
 from lift_chat.commands.absorb import absorb
 from lift_chat.commands.chat import chat
 from lift_chat.commands.evaluate import evaluate
+from lift_chat.commands.hub import pull, push
 from lift_chat.commands.jobs import jobs_app
 from lift_chat.commands.library import library_app
 from lift_chat.commands.options import AsJson, BaseModel, FourBit, Home, Reader, Revision
@@ -48,6 +49,8 @@ app.command("eval")(evaluate)
 app.command()(warmup)
 app.command()(export)
 app.command("import")(import_)
+app.command()(push)
+app.command()(pull)
 
 
 def run(arguments: Sequence[str], program: Program) -> int:

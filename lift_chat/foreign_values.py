@@ -1,10 +1,20 @@
-"""Values out of foreign JSON as the type that is needed, or as nothing. Never an error."""
+"""Values from elsewhere: as the type that is needed or as nothing, and the forms of names.
+
+Never an error.
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
+
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
+HUB_ID = re.compile(rf"(?:{_NAME}/)?{_NAME}")
+REPOSITORY = re.compile(rf"{_NAME}/{_NAME}")
+REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def as_number(value: Any) -> float | None:

@@ -30,15 +30,19 @@ from lift_chat.models.catalog import Choice, choose
 from lift_chat.models.citations import Citation
 from lift_chat.models.context import ChatSettings, WindowFacts
 from lift_chat.models.device import Device, pick_device
-from lift_chat.models.engine import Engine, mismatch_of
+from lift_chat.models.engine import Engine
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.tint import TintedToken
 from lift_chat.selection import Selection
 from lift_chat.settings import Settings
 from lift_chat.sharing.exchange import Exchange
+from lift_chat.sharing.leak import Leak
+from lift_chat.sharing.publication import Publication
+from lift_chat.sharing.vllm import Serving
 from lift_chat.studied import digest, kept_for
 from lift_chat.study_list import edited
 from storage.files import sha256_of
+from storage.hub.repository import Pushed, Token
 from storage.library import Library
 from storage.records import (
     LOCAL,
@@ -67,6 +71,9 @@ class LiftChat:
         self.engine = Engine(self._load_base)
         self._chat = Chat(library, self.engine)
         self._exchange = Exchange(library, self.add_document)
+        self._publication = Publication(
+            library, self.engine, self._chat.tree, self.choice.name, settings
+        )
         self._costs = Costs(lambda: self.engine.base, self.engine.turn)
         self._worker = Worker(library, self.engine, self._costs, self._writer)
         library.recover_jobs()
@@ -273,9 +280,51 @@ class LiftChat:
         and keeps nothing then."""
         return self._exchange.import_file(Path(file), owner)
 
+    def export_vllm(self, adapter_id: str, folder: str | Path, *, owner: str = LOCAL) -> Serving:
+        """Writes a folder that vLLM serves, and says how."""
+        adapter = self.library.adapter(adapter_id, owner)
+        return self._publication.write_vllm(adapter, Path(folder))
+
+    def measure_leak(
+        self, adapter_id: str, *, owner: str = LOCAL
+    ) -> Generator[int, None, Leak | None]:
+        """How much of its document the adapter recites; yields the number of passages done."""
+        adapter = self.library.adapter(adapter_id, owner)
+        return self._publication.leak(adapter)
+
+    def push_adapter(
+        self,
+        adapter_id: str,
+        repo: str,
+        *,
+        public: bool = False,
+        confirmed: bool = False,
+        token: Token = None,
+        owner: str = LOCAL,
+    ) -> Pushed:
+        """Uploads the adapter with its card to a repository on the Hub; only its owner sees it
+        unless `public`, which has to be `confirmed`. The token is used for this call alone."""
+        adapter = self.library.adapter(adapter_id, owner)
+        return self._publication.push(
+            adapter, repo, public=public, confirmed=confirmed, token=token
+        )
+
+    def pull_adapter(
+        self,
+        repo: str,
+        *,
+        revision: str | None = None,
+        token: Token = None,
+        owner: str = LOCAL,
+    ) -> Adapter:
+        """Takes in the adapter of a repository on the Hub, after checking all of it."""
+        return self._exchange.pull(repo, revision, owner, token)
+
     def compatible(self, adapter: Adapter) -> str:
         """'' if the adapter fits the base model, else one sentence."""
-        return mismatch_of(adapter, self.engine.base)
+        return self.engine.mismatch(
+            adapter, lambda: self.library.adapter_folder(adapter.id, adapter.owner)
+        )
 
     # Chat
 

@@ -19,6 +19,13 @@ from storage.values import new_id
 _DATE = (1980, 1, 1, 0, 0, 0)
 """Of every entry: the same files give the same archive."""
 
+_RATIO, _RATIO_FREE = 200, 4 << 20
+"""Weights and books shrink by a few times at most; what is small may be all zeros."""
+
+_END = b"PK\5\6"
+_END_BYTES = 22
+"""Of the record that ends an archive without a comment."""
+
 _BROKEN = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError, RuntimeError)
 
 
@@ -61,6 +68,7 @@ def extract(
         with zipfile.ZipFile(source) as archive:
             entries = archive.infolist()
             _check(entries, allowed, most_files, most_bytes)
+            _check_bytes(source, entries)
             left = most_bytes
             for entry in entries:
                 left -= _unpack(archive, entry, into / entry.filename, left)
@@ -86,9 +94,31 @@ def _check(
         raise UnsafeAdapter(f"The archive unpacks to {total:,} bytes; {most_bytes:,} are allowed.")
 
 
+def _check_bytes(source: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
+    """That the file is an archive from end to end, and nothing else at the same time."""
+    size = source.stat().st_size
+    with open(source, "rb") as file:
+        file.seek(max(0, size - _END_BYTES))
+        ended = file.read(4) == _END
+    starts = {entry.header_offset for entry in entries}
+    packed = sum(entry.compress_size for entry in entries)
+    if not ended or min(starts, default=0) != 0:
+        raise UnsafeAdapter(f"{source.name} holds something before or behind its archive.")
+    if len(starts) < len(entries) or packed > size:
+        raise UnsafeAdapter(f"{source.name} holds the same bytes as more than one file.")
+    for entry in entries:
+        if entry.file_size > max(_RATIO_FREE, _RATIO * entry.compress_size):
+            raise UnsafeAdapter(
+                f"{entry.filename} unpacks to far more than an adapter's file does."
+            )
+
+
 def _is_plain(entry: zipfile.ZipInfo) -> bool:
+    whole = entry.orig_filename == entry.filename  # the module cuts a name at its first NUL
+    known = entry.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
     regular = stat.S_IFMT(entry.external_attr >> 16) in (0, stat.S_IFREG) and not entry.is_dir()
-    return is_plain_name(entry.filename) and regular and not entry.flag_bits & 1
+    plain = whole and known and regular and not entry.flag_bits & 1
+    return plain and is_plain_name(entry.filename)
 
 
 def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, most: int) -> int:

@@ -400,6 +400,19 @@ class Library:
         """Reads every byte. Raises `AdapterDamaged`, naming the file, expected and actual."""
         adapters.verify(self._store, adapter_id, owner)
 
+    def verified_folder(self, adapter_id: str, owner: str) -> Path:
+        """`adapter_folder`, once every byte in it was read. Raises `AdapterDamaged`."""
+        self.verify_adapter(adapter_id, owner)
+        return self.adapter_folder(adapter_id, owner)
+
+    def source(self, adapter_id: str, owner: str) -> Document | None:
+        """The document that an adapter was made of; None if it was deleted since, or never here."""
+        document_id = self.adapter(adapter_id, owner).document_id
+        try:
+            return self.document(document_id, owner)
+        except NotFound:
+            return None
+
     # Conversations
 
     def add_conversation(self, adapter_id: str, owner: str, title: str = "") -> Conversation:

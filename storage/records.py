@@ -78,16 +78,28 @@ class Adapter:
     origin: str = ""
     """Where it came from: "hub:OWNER/NAME@COMMIT", "file:NAME.zip", or "" for one made here."""
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another program made it, so that of its base no more than a name is known."""
+        return not self.base_fingerprint
+
+    @property
+    def made_for(self) -> str:
+        """Its base, for people."""
+        base = self.base_model
+        if self.base_revision:
+            base += f" @ {self.base_revision[:12]}"
+        return f"{base}; its base is not verified" if self.is_foreign else base
+
     def summary(self) -> str:
         """Two sentences about what was absorbed, from the numbers kept with the adapter."""
-        before, after = self.metrics.get("loss_before"), self.metrics.get("loss_after")
-        learned = (
-            f" Loss on the document: {before:.2f} before, {after:.2f} after."
-            if before is not None and after is not None
-            else ""
-        )
+        losses = [self.metrics.get(name) for name in ("loss_before", "loss_after")]
+        learned = ""
+        if all(type(loss) in (int, float) for loss in losses):  # they may come from elsewhere
+            learned = " Loss on the document: {:.2f} before, {:.2f} after.".format(*losses)
+        base = self.made_for if self.is_foreign else self.base_model
         size = f"{self.bytes / 1e6:.1f} MB"
-        return f"“{self.name}”: {self.kind} adapter ({size}) for {self.base_model}.{learned}"
+        return f"“{self.name}”: {self.kind} adapter ({size}) for {base}.{learned}"
 
 
 @dataclass(frozen=True)

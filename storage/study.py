@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -101,22 +102,27 @@ def _line(number: int, item: StudyItem, characters: int) -> bytes:
 
 def _read(path: Path, characters: int) -> list[StudyItem]:
     try:
-        lines = path.read_bytes().split(b"\n")
+        return decoded(path.read_bytes(), characters)
     except FileNotFoundError:
         return []
     except OSError as error:
         raise LibraryDamaged(f"The study items in {path.name} cannot be read: {error}") from error
+    except ValueError as error:
+        raise LibraryDamaged(f"The study items in {path.name} cannot be used: {error}.") from error
+
+
+def decoded(data: bytes, characters: int = sys.maxsize) -> list[StudyItem]:
+    """The items in `data`, one a line, each checked. Raises ValueError, which names the line."""
+    lines = data.split(b"\n")
     if len(lines) > MOST_ITEMS + 1:
-        raise LibraryDamaged(f"{path.name} has more than {MOST_ITEMS} study items.")
+        raise ValueError(f"there are more than {MOST_ITEMS}")
     found = []
-    # The last line is what follows the last line break: nothing, if the file is whole.
+    # The last line is what follows the last line break: nothing, if the data is whole.
     for number, line in enumerate(lines if lines[-1] else lines[:-1], 1):
         try:
             found.append(_item(line, characters, whole=number < len(lines)))
         except ValueError as error:
-            raise LibraryDamaged(
-                f"Line {number} of the study items in {path.name} is damaged: {error}."
-            ) from error
+            raise ValueError(f"line {number} is damaged: {error}") from error
     return found
 
 

@@ -250,6 +250,9 @@ VERBS: dict[str, Callable[[LiftChat, dict[str, str], str], object]] = {
     "adapter": lambda app, ids, who: app.adapter(ids["adapter"], owner=who),
     "update_adapter": lambda app, ids, who: app.update_adapter(ids["adapter"], name="x", owner=who),
     "export_adapter": lambda app, ids, who: app.export_adapter(ids["adapter"], "x.zip", owner=who),
+    "export_vllm": lambda app, ids, who: app.export_vllm(ids["adapter"], "x", owner=who),
+    "measure_leak": lambda app, ids, who: list(app.measure_leak(ids["adapter"], owner=who)),
+    "push_adapter": lambda app, ids, who: app.push_adapter(ids["adapter"], "a/b", owner=who),
     "delete_adapter": lambda app, ids, who: app.delete_adapter(ids["adapter"], owner=who),
     "reply": lambda app, ids, who: list(app.reply(ids["adapter"], "?", owner=who)),
     "window": lambda app, ids, who: app.window(ids["adapter"], "?", owner=who),
@@ -264,7 +267,9 @@ VERBS: dict[str, Callable[[LiftChat, dict[str, str], str], object]] = {
     "delete_conversation": lambda app, ids, who: app.delete_conversation(ids["talk"], owner=who),
 }
 LISTS = {"documents", "jobs", "adapters"}
-NOBODYS = {"open", "close", "health", "compatible", "add_document", "import_adapter"}
+NOBODYS = {
+    "open", "close", "health", "compatible", "add_document", "import_adapter", "pull_adapter",
+}  # fmt: skip
 
 
 def test_nobody_touches_what_is_somebody_elses(app: LiftChat, adapter: Adapter) -> None:

@@ -27,12 +27,13 @@ from ui.payloads import (
     name_of,
     uploaded,
 )
+from ui.share_api import SHARING, ShareApi
 
 if TYPE_CHECKING:
     from lift_chat.service import LiftChat
 
 
-class Api(ChatApi):
+class Api(ChatApi, ShareApi):
     """One method per endpoint; its docstring is what the API page shows."""
 
     @endpoint
@@ -173,12 +174,13 @@ class Api(ChatApi):
         return self.service.health()
 
 
-READING = ("absorb", "estimate")
+READING = ("absorb", "estimate", "import_adapter", "pull")
+MODEL = (*GENERATING, "leak", "push")
 ENDPOINTS = (
-    *READING, "job_status", "list_jobs", "stop_job", "resume_job", "list_documents",
+    "absorb", "estimate", "job_status", "list_jobs", "stop_job", "resume_job", "list_documents",
     "delete_document", "study_items", "update_study_items", "list_adapters", "get_adapter",
     "exam", "update_adapter", "delete_adapter",
-    *GENERATING, "citations", "health",
+    *GENERATING, "citations", *SHARING, "health",
 )  # fmt: skip
 """The public names. Adding one is a decision; taking one away breaks programs."""
 
@@ -187,7 +189,7 @@ def wire(service: LiftChat) -> None:
     """Registers the endpoints; called inside the app's blocks."""
     api = Api(service)
     for name in ENDPOINTS:
-        group = "chat" if name in GENERATING else "intake" if name in READING else None
+        group = "chat" if name in MODEL else "intake" if name in READING else None
         gr.api(
             cast("Callable[..., Any]", getattr(api, name)),
             api_name=name,

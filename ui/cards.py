@@ -147,12 +147,10 @@ def notice(sentences: Sequence[str], tone: str = "warn") -> str:
 
 def adapter_details(adapter: Adapter, document: str, trouble: str) -> str:
     pair = present.losses(adapter.metrics)
-    base = adapter.base_model
-    if adapter.base_revision:
-        base += f" @ {adapter.base_revision[:12]}"
     rows = [
         ("Document", document),
-        ("Base model", base),
+        ("Came from", present.origin(adapter.origin)),
+        ("Base model", adapter.made_for),
         ("Loss before", f"{pair[0]:.3f}" if pair else ""),
         ("Loss after", f"{pair[1]:.3f}" if pair else ""),
         ("Recipe", recipe_line(adapter.recipe)),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from lift_chat.learned import Learned
-from ui import cards, present, report, shell, study_box
+from ui import cards, present, report, share_box, shell, study_box
 from ui.chat_choices import adapter_choices, trouble_of
 from ui.errors import page
 from ui.owner import owner_of
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ui.shell import Shell
 
 NOTHING = ("", "")
+MISSING = {True: "deleted since", False: "not here"}
+"""What is said of a document by whether it was here once."""
 STUDY = "details-study"
 """Name of this panel's study box."""
 
@@ -48,6 +50,7 @@ class Details:
     really: gr.Button
     keep: gr.Button
     source: gr.State
+    share: share_box.ShareBox
     study: study_box.StudyBox
 
     @property
@@ -79,10 +82,11 @@ def layout() -> Details:
             tags = gr.Textbox(value="", label="Tags", info="Separated by commas", max_lines=1)
             note = gr.Textbox(value="", label="Note", lines=3)
             save = gr.Button("Save", elem_id="details-save")
+        share = share_box.layout()
         study = study_box.layout(STUDY)
     return Details(
         picked, panel, body, learned, chat, absorb, edit, name, tags, note, save, delete, confirm,
-        warning, really, keep, gr.State(""), study,
+        warning, really, keep, gr.State(""), share, study,
     )  # fmt: skip
 
 
@@ -113,7 +117,7 @@ class DetailsHandlers:
     def _adapter(self, adapter_id: str, owner: str) -> tuple[Any, ...]:
         adapter = self.service.adapter(adapter_id, owner=owner)
         source = [d for d in self.service.documents(owner=owner) if d.id == adapter.document_id]
-        document = present.title(source[0]) if source else "deleted since"
+        document = present.title(source[0]) if source else MISSING[bool(adapter.document_id)]
         body = cards.adapter_details(adapter, document, trouble_of(self.service, adapter))
         warning = DELETE_ADAPTER.format(name=adapter.name, size=present.size(adapter.bytes))
         return (
@@ -216,5 +220,6 @@ def wire(
     )
     panel.chat.click(handlers.chat, panel.picked, [chat_adapter, shared.tabs], **QUIET)
     panel.absorb.click(handlers.absorb, panel.source, [shared.document_id, shared.tabs], **QUIET)
+    share_box.wire(service, panel.share, panel.picked)
     study_box.wire(service, panel.study, STUDY)
     study_box.follow(service, panel.study, panel.source)

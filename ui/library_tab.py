@@ -12,7 +12,7 @@ import gradio as gr
 
 from lift_chat.examples import EXAMPLE
 from storage.records import Job
-from ui import cards, details, shell
+from ui import arrivals, cards, details, shell
 from ui.chat_choices import troubles
 from ui.errors import page
 from ui.intake import read_in
@@ -32,6 +32,7 @@ class LibraryTab:
     hero: gr.HTML
     drop: gr.File
     example: gr.Button
+    arrivals: arrivals.Arrivals
     filters: gr.Row
     query: gr.Textbox
     tag: gr.Dropdown
@@ -53,6 +54,7 @@ def layout() -> LibraryTab:
             scale=4,
         )
         example = gr.Button("Try the example", elem_id="try-example", scale=1, min_width=160)
+    arriving = arrivals.layout()
     with gr.Row(visible=False, elem_classes="lc-filters") as filters:
         query = gr.Textbox(
             value="",
@@ -69,7 +71,7 @@ def layout() -> LibraryTab:
             shelves = gr.HTML(js_on_load=cards.CLICK, elem_id="shelves")
         panel = details.layout()
     return LibraryTab(
-        hero, drop, example, filters, query, tag, running, shelves, gr.State(()), panel
+        hero, drop, example, arriving, filters, query, tag, running, shelves, gr.State(()), panel
     )
 
 
@@ -171,6 +173,7 @@ def wire(service: LiftChat, tab: LibraryTab, shared: Shell, chat_adapter: gr.Dro
         concurrency_limit=2,
         api_visibility="private",
     )
+    arrivals.wire(service, tab.arrivals, refresh=(handlers.show, asked, view))
     for source in (tab.running, tab.shelves):
         details.wire_pick(service, source, tab.details, shared)
     details.wire(service, tab.details, shared, chat_adapter, refresh=(handlers.show, asked, view))

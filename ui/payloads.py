@@ -111,6 +111,12 @@ def document_json(document: Document) -> Json:
     return _without_owner(asdict(document))
 
 
+def file_json(path: Path) -> Json:
+    """A file as Gradio hands it out; a client downloads it."""
+    meta = {"_type": "gradio.FileData"}
+    return {"path": str(path), "orig_name": path.name, "size": path.stat().st_size, "meta": meta}
+
+
 def adapter_json(adapter: Adapter) -> Json:
     return _without_owner({**asdict(adapter), "tags": list(adapter.tags)})
 

@@ -208,3 +208,18 @@ def bubble(role: str, text: str, note: str = "") -> dict[str, Any]:
 def bubbles(messages: Sequence[Message]) -> list[dict[str, Any]]:
     """Stored messages for the Chatbot, one bubble each, so that its indices are theirs."""
     return [bubble(m.role, m.content, str(m.facts.get("window", ""))) for m in messages]
+
+
+def file_name(title: str, ending: str) -> str:
+    """A name for a file that is handed out, with nothing in it that a file system minds."""
+    name = re.sub(r"[^\w]+", "-", title).strip("-")[:60]
+    return f"{name or 'document'}{ending}"
+
+
+def origin(text: str) -> str:
+    """Where an adapter came from, in words; "" for one that was made here."""
+    kind, _, place = text.partition(":")
+    if kind != "hub":
+        return place and f"the file {place}"
+    repo, _, commit = place.partition("@")
+    return f"{repo} on the Hub, version {commit[:12]}"

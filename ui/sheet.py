@@ -171,6 +171,8 @@ button:focus-visible, [tabindex]:focus-visible, summary:focus-visible {
 .lc-drop [data-testid="upload-text"]::after { font-size: 16px; white-space: pre-line;
   text-align: center; line-height: 1.4; color: var(--body-text-color);
   content: "Drop a PDF or a book here, or click to choose one"; }
+#arrival-file [data-testid="upload-text"]::after {
+  content: "Drop an exported adapter here, or click to choose one"; }
 .lc-drop button:hover { background: var(--background-fill-secondary); }
 .lc-actions { flex-wrap: wrap; gap: 10px; }
 .lc-actions button { flex: 0 1 auto; min-width: 120px !important; }

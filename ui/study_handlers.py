@@ -139,4 +139,4 @@ class StudyHandlers:
         owner = owner_of(request)
         text = self.service.study_cards(document_id, owner=owner)
         document = self.service.document(document_id, owner=owner)
-        return study_rows.file_name(present.title(document)), text
+        return present.file_name(present.title(document), "-flashcards.csv"), text

@@ -7,7 +7,6 @@ two clicks is never changed at the wrong place.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
@@ -70,12 +69,6 @@ def _row(item: StudyItem, page: int) -> str:
         f'<span class="lc-place">{place}</span></span>'
         f"{yours}</button></li>"
     )
-
-
-def file_name(title: str) -> str:
-    """A name for the file of flashcards, with nothing in it that a file system minds."""
-    name = re.sub(r"[^\w]+", "-", title).strip("-")[:60]
-    return f"{name or 'document'}-flashcards.csv"
 
 
 def filled_in(

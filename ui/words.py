@@ -55,6 +55,15 @@ NO_STUDY_ITEMS = (
     "can be added before that."
 )
 NO_SUCH_ITEM = "That question was changed meanwhile; close and open the list to see it anew."
+SHARE_HELP = (
+    "Whoever has an adapter can get parts of its document out of it. A file is yours to give; on "
+    "the Hugging Face Hub only you see it, unless you make it public. The document itself is never "
+    "pushed."
+)
+ARRIVAL_HELP = (
+    "From lift-chat on another machine, or a LoRA that plain PEFT made for the loaded base model. "
+    "It is checked before it is kept, and no code in it is ever run."
+)
 NOTHING_FOUND_HERE = "No study question matches."
 KINDS = {
     "fact": "a fact",

@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
+from lift_chat.adapters.header import Shape, read_header
 from lift_chat.errors import AdapterDamaged, InvalidConfig
+from lift_chat.strict_json import strict_object
 from storage.files import move_into_place, sync_tree
 from storage.values import new_id
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
-DTYPES = {torch.float32, torch.float16, torch.bfloat16}
 
 
 def require_free(folder: Path) -> None:
@@ -63,24 +64,37 @@ def write_adapter(
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The config as a JSON object. Raises `AdapterDamaged`."""
+    """The config as a JSON object, read strictly. Raises `AdapterDamaged`."""
     try:
-        values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        return strict_object((folder / CONFIG_FILE).read_bytes())
+    except OSError as error:
         raise AdapterDamaged(f"{CONFIG_FILE} of this adapter cannot be read: {error}") from error
-    if not isinstance(values, dict):
-        raise AdapterDamaged(f"{CONFIG_FILE} of this adapter is not a JSON object.")
-    return values
+    except ValueError as error:
+        raise AdapterDamaged(f"{CONFIG_FILE} of this adapter {error}.") from error
+
+
+def read_shapes(folder: Path) -> dict[str, Shape]:
+    """The shapes of the weights by name; none of them is read. Raises `AdapterDamaged`."""
+    return read_header(folder / WEIGHTS_FILE)
+
+
+def tensors(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    """The weights one after the other, on the CPU, all finite. Raises `AdapterDamaged`.
+
+    An adapter may be larger than the memory: only one tensor is read at a time.
+    """
+    read_shapes(folder)
+    try:
+        with safe_open(folder / WEIGHTS_FILE, framework="pt") as file:
+            for name in sorted(file.keys()):
+                tensor: torch.Tensor = file.get_tensor(name)
+                if not bool(torch.isfinite(tensor).all()):
+                    raise AdapterDamaged("The adapter holds numbers that are not finite.")
+                yield name, tensor
+    except (OSError, SafetensorError) as error:
+        raise AdapterDamaged(f"{WEIGHTS_FILE} of this adapter cannot be read: {error}") from error
 
 
 def read_tensors(folder: Path) -> dict[str, torch.Tensor]:
     """The weights by name, on the CPU, all finite. Raises `AdapterDamaged`."""
-    try:
-        tensors: dict[str, torch.Tensor] = load_file(folder / WEIGHTS_FILE)
-    except (OSError, SafetensorError) as error:
-        raise AdapterDamaged(f"{WEIGHTS_FILE} of this adapter cannot be read: {error}") from error
-    if not all(tensor.dtype in DTYPES for tensor in tensors.values()):
-        raise AdapterDamaged("The adapter holds numbers of a kind that is not used here.")
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
-        raise AdapterDamaged("The adapter holds numbers that are not finite.")
-    return tensors
+    return dict(tensors(folder))

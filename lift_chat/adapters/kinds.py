@@ -63,11 +63,13 @@ def save(adapted: Any, folder: Path, identity: BaseIdentity) -> None:
     _kind_on(adapted).save(adapted, folder, identity)
 
 
-def load(twin: Any, folder: Path) -> Any:
+def load(twin: Any, folder: Path, *, without: Path | None = None) -> Any:
     """The adapter of `folder` on `twin`, ready to answer, whatever its kind.
 
-    Raises `AdapterDamaged` or `AdapterMismatch`.
+    `without`, for LoRA alone, as in `lora.load`. Raises `AdapterDamaged` or `AdapterMismatch`.
     """
+    if without is not None:
+        return lora.load(twin, folder, without=without)
     values = read_config(folder)
     for kind in KINDS.values():
         if kind.describes(values):

@@ -2,8 +2,9 @@
 
 A saved adapter loads with `PeftModel.from_pretrained` and in vLLM without this project: no DoRA,
 no bias, no head, no embeddings, and the base's name and revision are always written. What is
-loaded is checked as strictly as if it came from a stranger: JSON by our own rules, tensors by
-name, shape and finiteness, never a pickle, never PEFT's `Auto*` classes.
+loaded is checked as strictly as if it came from a stranger, and may come from one: JSON by our own
+rules (`lora_config`), tensors by name, shape and finiteness, never a pickle, never PEFT's `Auto*`
+classes.
 """
 
 from __future__ import annotations
@@ -16,34 +17,26 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 
-from lift_chat.adapters.folder import (
-    CONFIG_FILE,
-    read_config,
-    read_tensors,
-    write_adapter,
-)
-from lift_chat.errors import AdapterDamaged, AdapterMismatch
-from lift_chat.lift.recipe import RANKS, LiftConfig, Targets
+from lift_chat.adapters.folder import read_config, read_shapes, read_tensors, write_adapter
+from lift_chat.adapters.lora_config import describes, parse
+from lift_chat.adapters.lora_fit import layers_of, misfit
+from lift_chat.errors import AdapterMismatch
+from lift_chat.lift.recipe import LiftConfig, Targets
 from lift_chat.models.loading import BaseIdentity
 
+__all__ = [
+    "KIND", "attach", "describes", "load", "misfit_of", "owns", "save", "set_strength", "targets",
+]  # fmt: skip
+
 KIND = "lora"
+_OWN, _TAKEN = "default", "taken"
+"""What PEFT calls an adapter, and one that is taken away."""
 
 TARGETS: dict[Targets, frozenset[str] | None] = {
     "all-linear": None,
     "attention": frozenset({"q_proj", "k_proj", "v_proj", "o_proj"}),
     "down-proj": frozenset({"down_proj"}),
 }
-
-UNUSABLE = (
-    "use_dora",
-    "use_rslora",
-    "alpha_pattern",
-    "fan_in_fan_out",
-    "modules_to_save",
-    "auto_mapping",
-)
-"""What a config may not ask for. Some of it changes what the same tensors compute, so leaving it
-out would give other answers without a word."""
 
 
 def attach(twin: Any, config: LiftConfig) -> PeftModel:
@@ -77,61 +70,53 @@ def save(adapted: PeftModel, folder: Path, identity: BaseIdentity) -> None:
     write_adapter(folder, config, get_peft_model_state_dict(adapted))
 
 
-def load(twin: Any, folder: Path) -> PeftModel:
+def load(twin: Any, folder: Path, *, without: Path | None = None) -> PeftModel:
     """The adapter of `folder` on `twin`, ready to answer.
 
-    Raises `AdapterDamaged` for files that are not a LoRA adapter of the kinds written here, and
-    `AdapterMismatch` for one whose tensors do not fit the base.
+    `without` is the folder of a LoRA adapter that is merged into the twin's weights, but was not
+    where this one was made: what it adds to each layer is taken away again.
+
+    Raises `AdapterDamaged` for files that are not a LoRA adapter of the kinds loaded here, and
+    `AdapterMismatch` for one whose tensors do not fit the base, before it reads one of them.
     """
-    lora = parse(read_config(folder))
-    tensors = read_tensors(folder)
-    try:
-        adapted = get_peft_model(twin, lora, autocast_adapter_dtype=False)
-        expected = {k: v.shape for k, v in get_peft_model_state_dict(adapted).items()}
-    except ValueError as error:
-        raise AdapterMismatch(f"The adapter does not fit this base model: {error}") from error
-    if {name: tensor.shape for name, tensor in tensors.items()} != expected:
-        raise AdapterMismatch("The adapter's tensors do not fit this base model's layers.")
-    set_peft_model_state_dict(adapted, tensors)
+    if reason := misfit_of(twin, folder):
+        raise AdapterMismatch(reason)
+    adapted = get_peft_model(twin, parse(read_config(folder)), autocast_adapter_dtype=False)
+    set_peft_model_state_dict(adapted, read_tensors(folder))
+    if without is not None:
+        _take_away(adapted, without)
     return adapted.eval().requires_grad_(False)
+
+
+def misfit_of(model: Any, folder: Path) -> str:
+    """One sentence if the adapter of `folder` does not fit the bare `model`, else ''. Reads no
+    weights. Raises `AdapterDamaged`."""
+    config = parse(read_config(folder))
+    return misfit(model, layers_of(read_shapes(folder), config), config)
+
+
+def _take_away(adapted: PeftModel, folder: Path) -> None:
+    """W + s B A, less s B A: what was merged is undone but for the rounding of the merge."""
+    config = parse(read_config(folder))
+    adapted.add_adapter(_TAKEN, config, autocast_adapter_dtype=False)
+    set_peft_model_state_dict(adapted, read_tensors(folder), adapter_name=_TAKEN)
+    adapted.base_model.set_adapter([_OWN, _TAKEN], inference_mode=True)
+    _scale(adapted, _TAKEN, -1.0)
 
 
 def set_strength(adapted: PeftModel, strength: float) -> None:
     """Scales the update of every layer relative to the trained one; at 0 nothing is added."""
+    _scale(adapted, _OWN, strength)
+
+
+def _scale(adapted: PeftModel, name: str, strength: float) -> None:
     for module in adapted.modules():
         if isinstance(module, LoraLayer):
-            module.set_scale("default", strength)
+            module.set_scale(name, strength)
 
 
 def owns(adapted: Any) -> bool:
     return isinstance(adapted, PeftModel)
-
-
-def describes(values: dict[str, Any]) -> bool:
-    return bool(values.get("peft_type") == "LORA")
-
-
-def parse(values: dict[str, Any]) -> LoraConfig:
-    """What an adapter_config.json says, of what is loaded here. Raises `AdapterDamaged`."""
-    if not describes(values):
-        raise AdapterDamaged(f"{CONFIG_FILE} does not describe a LoRA adapter.")
-    rank, alpha, modules = values.get("r"), values.get("lora_alpha"), values.get("target_modules")
-    if rank not in RANKS or not isinstance(alpha, (int, float)) or not 0 < alpha <= 4096:
-        raise AdapterDamaged(f"{CONFIG_FILE} names an unusable rank or alpha.")
-    if not isinstance(modules, list) or not all(isinstance(name, str) for name in modules):
-        raise AdapterDamaged(f"{CONFIG_FILE} must list its target modules.")
-    unusable = [key for key in UNUSABLE if values.get(key)]
-    if unusable or values.get("bias", "none") != "none":
-        raise AdapterDamaged(f"{CONFIG_FILE} asks for what is not loaded here: {unusable}.")
-    return LoraConfig(
-        r=rank,
-        lora_alpha=alpha,
-        target_modules=modules,
-        lora_dropout=0.0,
-        bias="none",
-        task_type="CAUSAL_LM",
-        inference_mode=True,
-    )
 
 
 def targets(model: Any, config: LiftConfig) -> list[tuple[str, torch.nn.Linear]]:

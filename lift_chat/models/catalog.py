@@ -16,6 +16,8 @@ from storage.hub.snapshots import cached_snapshot
 
 EMBEDDED = "embedded"
 EMBEDDED_NAME = "SmolLM2-135M-Instruct (embedded)"
+EMBEDDED_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
+"""Where the original lies, of which the embedded model is a quantised copy."""
 GB = 10**9
 
 

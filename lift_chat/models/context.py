@@ -137,7 +137,8 @@ class Window:
 
 @dataclass(frozen=True)
 class Source:
-    """The document behind an adapter: its title and pages; no pages when the text is gone.
+    """The document behind an adapter: its title and pages; no pages when the text is gone, and no
+    title where there never was a document.
 
     `places` are those of the text's tokens, if they are known already.
     """
@@ -171,7 +172,7 @@ def assemble(
     shown, fell_back = _excerpt(loaded, source, settings.context, kept[-1].content, room)
     ids = _prompt(loaded, source.title, kept, shown.text)
     facts = WindowFacts(
-        mode=settings.context,
+        mode=settings.context if source.pages else "none",
         prompt_tokens=len(ids),
         document_tokens=shown.tokens,
         document_total_tokens=shown.total,
@@ -201,7 +202,8 @@ def _excerpt(
 
 def _prompt(loaded: LoadedModel, title: str, messages: Sequence[Message], shown: str) -> list[int]:
     turns = [{"role": message.role, "content": message.content} for message in messages]
-    turns[0]["content"] = frame(title, turns[0]["content"], shown)
+    if title or shown:
+        turns[0]["content"] = frame(title, turns[0]["content"], shown)
     return prompt_ids(loaded, turns)
 
 

@@ -16,9 +16,11 @@ from typing import Any
 
 import torch
 
-from lift_chat.adapters import kinds
-from lift_chat.errors import AdapterMismatch
-from lift_chat.models.loading import LoadedModel
+from lift_chat.adapters import kinds, lora
+from lift_chat.errors import AdapterDamaged, AdapterMismatch
+from lift_chat.foreign_values import REPOSITORY
+from lift_chat.models.catalog import EMBEDDED_HUB_ID, EMBEDDED_NAME
+from lift_chat.models.loading import BaseIdentity, LoadedModel
 from storage.records import Adapter
 
 
@@ -97,12 +99,28 @@ class Engine:
         mismatch = mismatch_of(adapter, base)
         if mismatch:
             raise AdapterMismatch(mismatch)
+        # Another program's adapter was made on the base as it is published.
+        reader = base.reader if adapter.is_foreign else None
         with self._loading:
             held, tree = self._chat
             if held != adapter.id:
-                tree = kinds.load(base.twin(), folder())
+                tree = kinds.load(base.twin(), folder(), without=reader)
                 self._chat = (adapter.id, tree)
             return tree
+
+    def mismatch(self, adapter: Adapter, folder: Callable[[], Path]) -> str:
+        """'' if the adapter fits the loaded base, else one sentence.
+
+        What came from elsewhere may fit less than it says, so the shapes in its files are looked
+        at, too; `folder` is asked only for that.
+        """
+        told = mismatch_of(adapter, self.base)
+        if told or not adapter.origin or adapter.kind != lora.KIND:
+            return told
+        try:
+            return lora.misfit_of(self.base.model, folder())
+        except AdapterDamaged as error:
+            return str(error)
 
     def forget(self, adapter_id: str) -> None:
         """Drops the chat tree of a deleted adapter."""
@@ -140,8 +158,13 @@ class _AtStrength:
 
 
 def mismatch_of(adapter: Adapter, base: LoadedModel) -> str:
-    """One sentence when the adapter was made for another base, else ''."""
+    """One sentence when the adapter was made for another base, else ''.
+
+    Of an adapter that another program made, only a name can be compared.
+    """
     identity = base.identity
+    if adapter.is_foreign:
+        return _other_name(adapter, identity)
     if adapter.base_fingerprint == identity.fingerprint:
         return ""
     if adapter.base_fingerprint == identity.bare:
@@ -150,12 +173,28 @@ def mismatch_of(adapter: Adapter, base: LoadedModel) -> str:
             f"start lift-chat with --reader none."
         )
     if adapter.base_model != identity.name:
-        return (
-            f"“{adapter.name}” was made for {adapter.base_model}, but {identity.name} is loaded; "
-            f"start lift-chat with --base-model {adapter.base_model}."
-        )
+        return _other_base(adapter, identity)
     return (
         f"“{adapter.name}” was made for another version of {adapter.base_model} "
         f"({adapter.base_revision or adapter.base_fingerprint[:12]}) than the loaded one "
         f"({identity.revision or identity.fingerprint[:12]})."
+    )
+
+
+def _other_name(adapter: Adapter, identity: BaseIdentity) -> str:
+    """Two models on the Hub are not the same where their names differ; whose copy of one it is
+    says nothing, and neither does the folder that somebody had it in."""
+    loaded = EMBEDDED_HUB_ID if identity.name == EMBEDDED_NAME else identity.name
+    if identity.name != EMBEDDED_NAME and not identity.revision:
+        return ""
+    if not all(map(REPOSITORY.fullmatch, (adapter.base_model, loaded))):
+        return ""
+    made, have = (name.partition("/")[2].casefold() for name in (adapter.base_model, loaded))
+    return "" if made == have else _other_base(adapter, identity)
+
+
+def _other_base(adapter: Adapter, identity: BaseIdentity) -> str:
+    return (
+        f"“{adapter.name}” was made for {adapter.base_model}, but {identity.name} is loaded; "
+        f"start lift-chat with --base-model {adapter.base_model}."
     )

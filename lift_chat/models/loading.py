@@ -48,7 +48,7 @@ class BaseIdentity:
 @dataclass(frozen=True)
 class LoadedModel:
     """A frozen base model. `window` is the default prompt length, `limit` the model's own, in
-    tokens."""
+    tokens. `reader` is the folder of the reader in its weights, if there is one."""
 
     model: Any
     tokenizer: Any
@@ -57,6 +57,7 @@ class LoadedModel:
     window: int
     limit: int
     four_bit: bool = False
+    reader: Path | None = None
 
     def twin(self) -> Any:
         """A second module tree over the same tensors: adapters put on it leave this one as it is.

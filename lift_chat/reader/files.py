@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from lift_chat.adapters.folder import (
     write_adapter,
 )
 from lift_chat.errors import AdapterDamaged, InvalidConfig
+from lift_chat.foreign_values import SHA256
 from lift_chat.models.loading import BaseIdentity, LoadedModel
 from storage.files import sha256_of, sync_tree, write_file
 from storage.values import is_time, now, to_json
@@ -39,7 +39,6 @@ FILES = (CONFIG_FILE, WEIGHTS_FILE)
 _TEXTS = ("name", "base_model", "base_fingerprint", "created_at")
 _OBJECTS = ("recipe", "scores", "files")
 _NAMES = {*_TEXTS, *_OBJECTS, "format_version", "kind", "trained_tokens", "seconds", "sources"}
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +181,7 @@ def _are_files(files: dict[str, Any]) -> bool:
         isinstance(facts, dict)
         and set(facts) == {"sha256", "bytes"}
         and isinstance(facts["sha256"], str)
-        and _DIGEST.fullmatch(facts["sha256"]) is not None
+        and SHA256.fullmatch(facts["sha256"]) is not None
         and type(facts["bytes"]) is int
         for facts in files.values()
     )

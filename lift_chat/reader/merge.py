@@ -71,7 +71,8 @@ def with_reader(loaded: LoadedModel, wanted: str) -> LoadedModel:
         reader=found.manifest.name,
         bare=loaded.identity.fingerprint,
     )
-    return replace(loaded, model=merged.eval().requires_grad_(False), identity=identity)
+    frozen = merged.eval().requires_grad_(False)
+    return replace(loaded, model=frozen, identity=identity, reader=found.folder)
 
 
 def _fingerprint(base: str, found: Found) -> str:

@@ -13,7 +13,7 @@ from lift_chat.evaluation.markdown import table
 from lift_chat.foreign_values import as_count, as_number, as_text
 from lift_chat.learned import Exam, Forgetting, Learned, percent
 from lift_chat.lift.recipe import LiftConfig
-from lift_chat.sharing.card_facts import REPOSITORY, CardFacts
+from lift_chat.sharing.card_facts import CardFacts, require_repository
 from lift_chat.sharing.front_matter import front_matter
 from lift_chat.sharing.leak import Leak
 from lift_chat.sharing.loading_code import LOCAL_BASE, READER_FOLDER, asking, here, plain_peft
@@ -35,8 +35,7 @@ those with whom you would share the document."""
 def model_card(facts: CardFacts, *, repo: str = "USER/NAME", leak: Leak | None = None) -> str:
     """README.md for the repository `repo` on the Hub. Raises `InvalidConfig` for a `repo` that is
     not “user/name”."""
-    if not REPOSITORY.fullmatch(repo):
-        raise InvalidConfig(f"{repo!r} is no repository; write user/name.")
+    require_repository(repo)
     learned = Learned.of(facts.metrics)
     sections = [
         f"# {inline(facts.name) or 'Adapter'}",
@@ -166,6 +165,12 @@ def _use(facts: CardFacts, repo: str) -> Iterator[str]:
     if facts.kind == "lora":
         yield "With nothing but transformers and PEFT:"
         yield f"```python\n{plain_peft(facts, repo)}\n```"
+        if facts.base_is_copy:
+            yield (
+                "The adapter was trained on a quantised copy of this base, the one that lift-chat "
+                "brings along; the scores above are those of the copy, and the original, loaded "
+                "like this, may answer a little differently."
+            )
         if not facts.base_hub_id:
             yield (
                 f"The base, {inline(facts.base_model)}, has no address on the Hub: put a local "

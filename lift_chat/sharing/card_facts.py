@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from lift_chat.errors import InvalidConfig
+from lift_chat.foreign_values import HUB_ID, REPOSITORY, REVISION, SHA256
 from lift_chat.lift.recipe import AdapterName
-
-_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
-HUB_ID = re.compile(rf"(?:{_NAME}/)?{_NAME}")
-REPOSITORY = re.compile(rf"{_NAME}/{_NAME}")
-REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
-SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +26,9 @@ class CardFacts:
 
     base_hub_id: str = ""
     """Where the base lies on the Hub; "" for a local one."""
+
+    base_is_copy: bool = False
+    """Whether the base is a quantised copy of what lies at `base_hub_id`."""
 
     base_revision: str = ""
     reader: str = ""
@@ -64,3 +61,9 @@ class CardFacts:
         ):
             if value and not form.fullmatch(value):
                 raise InvalidConfig(f"{value!r} is no {noun}.")
+
+
+def require_repository(repo: str) -> None:
+    """Raises `InvalidConfig` unless `repo` may name a repository on the Hub."""
+    if not REPOSITORY.fullmatch(repo):
+        raise InvalidConfig(f"{repo!r} is no repository; write user/name.")

@@ -12,9 +12,12 @@ from typing import Any
 
 from lift_chat import __version__
 from lift_chat.errors import InvalidConfig, NotFound, UnsafeAdapter
+from lift_chat.sharing.card_facts import require_repository
 from lift_chat.sharing.facts import SharedFacts, public_metrics
-from lift_chat.sharing.parcel import FILES, Parcel, allowed, open_parcel, pack
+from lift_chat.sharing.inspection import FILES, inspect_config, inspect_listing
+from lift_chat.sharing.parcel import Parcel, allowed, open_parcel, pack
 from storage import archive
+from storage.hub.repository import Token, fetch, look
 from storage.library import Library
 from storage.records import Adapter, Document
 
@@ -39,17 +42,17 @@ class Exchange:
         if target.suffix.lower() != ".zip":
             raise InvalidConfig("An adapter is exported into a file whose name ends with .zip.")
         library, owner = self._library, adapter.owner
-        library.verify_adapter(adapter.id, owner)
-        source = self._source(adapter)
+        files = library.verified_folder(adapter.id, owner)
+        source = library.source(adapter.id, owner)
         if document and source is None:
             raise NotFound(f"The document of “{adapter.name}” is no longer here.")
-        facts = _facts(adapter, source, whole=document)
+        facts = shared_facts(adapter, source, whole=document)
         with library.scratch() as folder:
             extra: dict[str, Any] = {}
             if document and source is not None:
                 extra["original"] = library.original(source.id, owner)
                 extra["study"] = library.study_items(source.id, owner)
-            names = pack(library.adapter_folder(adapter.id, owner), facts, folder, **extra)
+            names = pack(files, facts, folder, **extra)
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 return archive.write(folder, names, target)
@@ -66,20 +69,38 @@ class Exchange:
         with self._library.scratch() as folder:
             limits = {"most_files": MOST_FILES, "most_bytes": MOST_BYTES}
             archive.extract(file, folder, allowed=allowed, **limits)
-            parcel = open_parcel(folder)
-            document, fresh = self._arrived(parcel, owner)
-            try:
-                return self._publish(parcel, document, owner, f"file:{file.name}")
-            except BaseException:
-                if document is not None and fresh:
-                    self._library.delete_document(document.id, owner)
-                raise
+            return self.keep(open_parcel(folder), owner, f"file:{file.name}")
 
-    def _source(self, adapter: Adapter) -> Document | None:
+    def pull(self, repo: str, revision: str | None, owner: str, token: Token) -> Adapter:
+        """The adapter in a repository on the Hub, checked and published; the one of the same commit
+        that is here already.
+
+        Its list of files is looked at before any is fetched, its JSON before its weights. Raises
+        `InvalidConfig` for a `repo` that is not “user/name”, `NotFound`, `HubRefused`, and
+        `UnsafeAdapter` with the reason.
+        """
+        require_repository(repo)
+        remote = look(repo, revision, token=token)
+        origin = f"hub:{repo}@{remote.commit}"
+        for known in self._library.adapters(owner):
+            if known.origin == origin and known.state == "ready":
+                return known
+        listing = inspect_listing(remote.files)
+        with self._library.scratch() as folder:
+            fetch(remote, listing.first, folder, token=token, most_bytes=MOST_BYTES)
+            inspect_config(folder, known_as=repo)
+            fetch(remote, listing.then, folder, token=token, most_bytes=MOST_BYTES)
+            return self.keep(open_parcel(folder, known_as=repo), owner, origin)
+
+    def keep(self, parcel: Parcel, owner: str, origin: str) -> Adapter:
+        """What was inspected, published; its files are moved out of the parcel's folder."""
+        document, fresh = self._arrived(parcel, owner)
         try:
-            return self._library.document(adapter.document_id, adapter.owner)
-        except NotFound:
-            return None
+            return self._publish(parcel, document, owner, origin)
+        except BaseException:
+            if document is not None and fresh:
+                self._library.delete_document(document.id, owner)
+            raise
 
     def _arrived(self, parcel: Parcel, owner: str) -> tuple[Document | None, bool]:
         """The parcel's document in the library, and whether it came with it."""
@@ -121,7 +142,8 @@ class Exchange:
             )
 
 
-def _facts(adapter: Adapter, source: Document | None, *, whole: bool) -> SharedFacts:
+def shared_facts(adapter: Adapter, source: Document | None, *, whole: bool) -> SharedFacts:
+    """`whole` leaves in the metrics what is text of the document."""
     return SharedFacts(
         name=adapter.name,
         kind=adapter.kind,

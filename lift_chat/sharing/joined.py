@@ -16,8 +16,8 @@ from typing import Any, Self
 
 import torch
 
-from lift_chat.adapters import lora
 from lift_chat.adapters.folder import read_config, read_tensors, write_adapter
+from lift_chat.adapters.lora_config import parse
 from lift_chat.errors import AdapterDamaged, AdapterMismatch
 from lift_chat.lift.recipe import RANKS
 
@@ -72,7 +72,7 @@ class _Part:
     @classmethod
     def of(cls, folder: Path) -> Self:
         config = read_config(folder)
-        parsed = lora.parse(config)
+        parsed = parse(config)
         return cls(
             config,
             parsed.r,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 
 from lift_chat.foreign_values import as_text
+from lift_chat.models.catalog import EMBEDDED
 from lift_chat.models.prompts import frame, user
 from lift_chat.sharing.card_facts import CardFacts
 from lift_chat.sharing.markdown import one_line
@@ -61,7 +62,8 @@ def asking(facts: CardFacts) -> str:
 
 def here(facts: CardFacts, repo: str) -> str:
     """The same with lift-chat."""
-    base = ["--base-model", facts.base_hub_id] if facts.base_hub_id else []
+    chosen = EMBEDDED if facts.base_is_copy else facts.base_hub_id
+    base = ["--base-model", chosen] if chosen else []
     name = one_line(facts.name)
     marked = ["--", name] if name.startswith("-") else [name]
     return f"lift-chat pull {repo}\n{shlex.join(['lift-chat', 'chat', *base, *marked])}"

@@ -1,8 +1,7 @@
-"""An adapter outside of the library, as a folder: packed from our own, inspected from anybody's.
+"""An adapter outside of the library, as a folder: packed from our own, opened from anybody's.
 
-Inspection trusts nothing: names by allow-list, strict JSON, sha256 of every file, the safetensors
-header by size before it is parsed, tensors by name, shape, type and finiteness. No model is loaded
-for it and no code run; whether the shapes fit a base is seen when the adapter is put onto one.
+Names are taken by allow-list, and the adapter is inspected (`inspection`) before anything of it is
+used. A document that comes along is opened by whoever takes it in.
 """
 
 from __future__ import annotations
@@ -11,25 +10,19 @@ import json
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from lift_chat.adapters import gated_memory, lora
-from lift_chat.adapters.folder import CONFIG_FILE, WEIGHTS_FILE, read_tensors
-from lift_chat.adapters.gated_memory.config import MemoryConfig
-from lift_chat.errors import AdapterDamaged, InvalidConfig, UnsafeAdapter
-from lift_chat.sharing.facts import FACTS_FILE, SharedFacts, strict_json
+from lift_chat.errors import UnsafeAdapter
+from lift_chat.sharing.facts import FACTS_FILE, SharedFacts
+from lift_chat.sharing.inspection import FILES, inspect_config, inspect_weights
+from storage import study
 from storage.files import sha256_of
 from storage.records import StudyItem
 
-FILES = (CONFIG_FILE, WEIGHTS_FILE)
 ORIGINAL = re.compile(r"document/original\.(pdf|epub|docx|html|md|txt)")
 STUDY = "document/study.jsonl"
-MOST_HEADER = 4 << 20
-"""Bytes; that of a LoRA adapter on all linear layers of an 8B model has some 60,000."""
 MOST_STUDY = 64 << 20
-_LORA = re.compile(r"base_model\.model\.([A-Za-z0-9_.]{1,200})\.lora_(A|B)\.weight")
 
 
 def allowed(name: str) -> bool:
@@ -70,24 +63,23 @@ def pack(
     return tuple(names)
 
 
-def open_parcel(folder: Path) -> Parcel:
-    """Inspects all of it. Raises `UnsafeAdapter`, which names the file and the reason."""
+def open_parcel(folder: Path, *, known_as: str = "") -> Parcel:
+    """Inspects all of it. An adapter of another program, without `lift_chat.json`, is taken where
+    the caller says what it is `known_as`.
+
+    Raises `UnsafeAdapter`, which names the file and the reason.
+    """
     there = _names(folder)
-    for name in (*FILES, FACTS_FILE):
+    for name in FILES:
         if name not in there:
             raise UnsafeAdapter(f"{name} is missing; this is no export of an adapter.")
-    facts = SharedFacts.from_json((folder / FACTS_FILE).read_bytes())
-    if set(facts.files) != set(FILES):
-        raise UnsafeAdapter(f"{FACTS_FILE} does not name its files.")
-    for name, expected in facts.files.items():
-        if (actual := sha256_of(folder / name)) != expected:
-            raise UnsafeAdapter(f"{name} has sha256 {actual[:12]} instead of {expected[:12]}.")
-    _inspect_adapter(folder, facts.kind)
+    facts = inspect_config(folder, known_as=known_as)
     originals = [folder / name for name in there if ORIGINAL.fullmatch(name)]
     if len(originals) > 1:
         raise UnsafeAdapter("There is more than one document in it.")
-    original = originals[0] if originals else None
-    return Parcel(folder, facts, original, _study(folder / STUDY) if STUDY in there else ())
+    items = _study(folder / STUDY) if STUDY in there else ()
+    inspect_weights(folder, facts)
+    return Parcel(folder, facts, originals[0] if originals else None, items)
 
 
 def _names(folder: Path) -> set[str]:
@@ -96,59 +88,23 @@ def _names(folder: Path) -> set[str]:
         name = path.relative_to(folder).as_posix()
         if path.is_dir() and not path.is_symlink() and name == "document":
             continue
-        if path.is_symlink() or not path.is_file() or not allowed(name):
+        if not _is_plain(path) or not allowed(name):
             raise UnsafeAdapter(f"{name!r:.100} does not belong to an adapter.")
         names.add(name)
     return names
 
 
-def _inspect_adapter(folder: Path, kind: str) -> None:
-    values = strict_json(CONFIG_FILE, (folder / CONFIG_FILE).read_bytes())
-    _inspect_header(folder / WEIGHTS_FILE)
-    try:
-        if kind == lora.KIND:
-            rank = lora.parse(values).r
-        elif kind == gated_memory.KIND:
-            MemoryConfig.parse(values)
-        else:
-            raise UnsafeAdapter(f"{FACTS_FILE} names an unknown kind of adapter.")
-        tensors = read_tensors(folder)
-    except (AdapterDamaged, InvalidConfig) as error:
-        raise UnsafeAdapter(str(error)) from error
-    if kind == lora.KIND:
-        _inspect_lora({name: tuple(t.shape) for name, t in tensors.items()}, rank, values)
-
-
-def _inspect_header(path: Path) -> None:
-    """safetensors itself takes headers of up to 100 MB."""
-    with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-    if length > MOST_HEADER:
-        raise UnsafeAdapter(f"{path.name} has a header of {length:,} bytes.")
-
-
-def _inspect_lora(shapes: dict[str, tuple[int, ...]], rank: int, values: dict[str, Any]) -> None:
-    """Each A is (rank, in), each B (out, rank), and every layer that is named has both."""
-    layers: dict[str, set[str]] = {}
-    for name, shape in shapes.items():
-        found = _LORA.fullmatch(name)
-        if found is None or found[1].rsplit(".", 1)[-1] not in values["target_modules"]:
-            raise UnsafeAdapter(f"{WEIGHTS_FILE} holds {name!r:.120}, which its config lacks.")
-        if len(shape) != 2 or shape[0 if found[2] == "A" else 1] != rank:
-            raise UnsafeAdapter(f"{WEIGHTS_FILE}: {name:.120} is not of rank {rank}.")
-        layers.setdefault(found[1], set()).add(found[2])
-    if not layers or any(sides != {"A", "B"} for sides in layers.values()):
-        raise UnsafeAdapter(f"{WEIGHTS_FILE} lacks the other half of a layer.")
+def _is_plain(path: Path) -> bool:
+    """A file of its own: whoever changes one with a second name changes the other."""
+    return not path.is_symlink() and path.is_file() and path.stat().st_nlink == 1
 
 
 def _study(path: Path) -> tuple[StudyItem, ...]:
     if path.stat().st_size > MOST_STUDY:
         raise UnsafeAdapter(f"{STUDY} is too large.")
-    types = {one.name: int if one.name in ("start", "end") else str for one in fields(StudyItem)}
-    items = []
-    for line in path.read_bytes().splitlines():
-        values = strict_json(STUDY, line)
-        if set(values) != set(types) or not all(type(values[n]) is t for n, t in types.items()):
-            raise UnsafeAdapter(f"{STUDY} holds something else than study questions.")
-        items.append(StudyItem(**values))
-    return tuple(items)
+    try:
+        return tuple(study.decoded(path.read_bytes()))
+    except ValueError as error:
+        raise UnsafeAdapter(
+            f"{STUDY} holds something else than study questions: {error}."
+        ) from error

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lift_chat.adapters import lora
 from lift_chat.adapters.folder import drafted, read_config, read_tensors, write_adapter
+from lift_chat.adapters.lora_config import parse
 from lift_chat.errors import InvalidConfig
 from lift_chat.models.prompts import frame, user
 from lift_chat.sharing.joined import joined, served_rank
@@ -61,7 +62,7 @@ def served_name(name: str) -> str:
 
 def _copied(folder: Path, draft: Path) -> int:
     config = read_config(folder)
-    rank = served_rank(lora.parse(config).r)
+    rank = served_rank(parse(config).r)
     write_adapter(draft, config, read_tensors(folder))
     return rank
 

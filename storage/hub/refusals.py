@@ -74,7 +74,7 @@ def _answered(error: HfHubHTTPError, subject: str) -> LiftChatError:
     if isinstance(error, EntryNotFoundError):
         return NotFound(f"{subject} has no such file.")
     if isinstance(error, RepositoryNotFoundError) or status == 404:
-        return NotFound(f"There is no {subject} on the Hub, or this login may not see it.")
+        return NotFound(f"{subject} is not on the Hub, or this login may not see it.")
     if status >= 500:
         return HubRefused(f"The Hub itself is in trouble ({status}); try again later.")
     if sentence := SENTENCES.get(status):

@@ -55,11 +55,11 @@ class Pushed:
 
 
 def account(token: Token) -> str:
-    """Name of the user behind a token. Raises `HubRefused` if there is none."""
+    """Name of the user behind a token. Raises `HubRefused` if there is none, `NotFound`."""
     api = _client(token)
     if token is False:
         raise HubRefused("Nobody is signed in with Hugging Face.")
-    return str(asked("this account", lambda: api.whoami()["name"]))
+    return str(asked("your account", lambda: api.whoami()["name"]))
 
 
 def look(

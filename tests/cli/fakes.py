@@ -14,7 +14,7 @@ from typing import Any, Self
 from lift_chat.chat import Comparison
 from lift_chat.commands.program import Program
 from lift_chat.costs import Estimate
-from lift_chat.errors import LibraryInUse, NotFound, UnreadableDocument
+from lift_chat.errors import LibraryInUse, NotConfirmed, NotFound, UnreadableDocument
 from lift_chat.evaluation.measuring import load_base
 from lift_chat.jobs import JobStatus
 from lift_chat.lift.recipe import LiftConfig
@@ -22,6 +22,8 @@ from lift_chat.models.citations import Citation
 from lift_chat.models.context import ChatSettings, WindowFacts
 from lift_chat.models.device import Device
 from lift_chat.settings import Settings
+from lift_chat.sharing.vllm import Serving
+from storage.hub.repository import Pushed, Token
 from storage.library import Library
 from storage.records import LOCAL, Adapter, Chapter, Document, Job, Message, Metric, Page
 from tests.conftest import CPU
@@ -71,6 +73,7 @@ class FakeLiftChat:
     asked: list[list[Message]] = field(default_factory=list)
     closed_answers: int = 0
     settings_given: list[ChatSettings] = field(default_factory=list)
+    tokens: list[Token] = field(default_factory=list)
     device: Device = CPU
     _seen: int = 0
 
@@ -177,6 +180,21 @@ class FakeLiftChat:
                 metrics={},
                 origin=origin,
             )
+
+    def pull_adapter(self, repo: str, *, revision: str | None, token: Token) -> Adapter:
+        self.tokens.append(token)
+        return self._arrived(f"hub:{repo}@{revision or 'newest'}")
+
+    def push_adapter(
+        self, adapter_id: str, repo: str, *, public: bool, confirmed: bool, token: Token
+    ) -> Pushed:
+        self.tokens.append(token)
+        if public and not confirmed:
+            raise NotConfirmed("It recites everything.")
+        return Pushed(repo, "c" * 40, f"https://hub.example/{repo}", not public)
+
+    def export_vllm(self, adapter_id: str, folder: Path) -> Serving:
+        return Serving(f"vllm serve {folder}", "curl it")
 
     def export_adapter(self, adapter_id: str, target: Path, *, document: bool) -> Path:
         target.write_text(f"{adapter_id} {document}")

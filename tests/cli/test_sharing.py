@@ -28,3 +28,12 @@ def test_an_export_names_its_file_and_size(type_in: Type, adapter: Adapter, tmp_
     outcome = type_in("export", "tale", str(target), "--document")
     assert f"is in {target} (31 B)" in outcome.out
     assert target.read_text() == f"{adapter.id} True"
+
+
+def test_an_export_for_vllm_prints_how_it_is_served(
+    type_in: Type, adapter: Adapter, tmp_path: Path
+) -> None:
+    outcome = type_in("export", "tale", str(tmp_path / "served"), "--vllm")
+    assert outcome.out.splitlines() == [f"vllm serve {tmp_path / 'served'}", "curl it"]
+    refused = type_in("export", "tale", str(tmp_path / "both"), "--vllm", "--document")
+    assert refused.status == 1 and "--document" in refused.err

@@ -51,7 +51,9 @@ class Answer:
 
     @classmethod
     def error(cls, status: int, message: str, code: str = "") -> Self:
-        told = {"X_Error_Message": message} | ({"X_Error_Code": code} if code else {})
+        told = {"X_Error_Message": message.partition("\n")[0]} | (
+            {"X_Error_Code": code} if code else {}
+        )
         return cls.of({"error": message}, status, **told)
 
 

@@ -14,20 +14,20 @@ import pytest
 from huggingface_hub import hf_hub_download
 
 from storage.errors import HubRefused, NotFound
-from storage.hub.repository import Pushed, account, fetch, look, push
+from storage.hub.repository import account, fetch, look, push
+from tests.hub.adapter_files import (
+    BOOK,
+    FILES,
+    MESSAGE,
+    MOST,
+    NAMES,
+    WEIGHTS,
+    files_below,
+    pushed,
+    write_files,
+)
 from tests.hub.fake_hub import FakeHub
 from tests.hub.faulty_server import Answer, Cut, Request
-
-WEIGHTS = "adapter_model.safetensors"
-FILES = {
-    "README.md": b"---\ntags: [lift]\n---\n# A lamp\n",
-    "adapter_config.json": b'{"r": 8}',
-    WEIGHTS: bytes(range(256)) * 800,
-    "reader/" + WEIGHTS: b"reader" * 9000,
-}
-NAMES = list(FILES)
-BOOK = "ann/book"
-MOST = 1 << 20
 
 
 @pytest.fixture
@@ -39,22 +39,10 @@ def ann(hub: FakeHub) -> str:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """What is pushed, and beside it what must not be."""
-    there = tmp_path / "adapter"
-    for name, data in FILES.items():
-        (there / name).parent.mkdir(parents=True, exist_ok=True)
-        (there / name).write_bytes(data)
+    there = write_files(tmp_path / "adapter")
     (there / "book.pdf").write_bytes(b"the whole book")
     (there / "reader" / "notes.txt").write_bytes(b"private notes")
     return there
-
-
-def pushed(folder: Path, token: str, repo: str = BOOK, *, public: bool = False) -> Pushed:
-    return push(folder, NAMES, repo, public=public, token=token, message="Absorbed a lamp")
-
-
-def files_below(folder: Path) -> dict[str, bytes]:
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
 def content_of(hub: FakeHub, repo: str = BOOK, kind: str = "model") -> dict[str, bytes]:
@@ -74,9 +62,7 @@ def asked(hub: FakeHub) -> list[tuple[str, str]]:
 def test_what_was_pushed_comes_back_byte_for_byte(
     hub: FakeHub, ann: str, folder: Path, tmp_path: Path, public: bool, kind: str
 ) -> None:
-    made = push(
-        folder, NAMES, BOOK, public=public, token=ann, message="Absorbed a lamp", repo_type=kind
-    )
+    made = push(folder, NAMES, BOOK, public=public, token=ann, message=MESSAGE, repo_type=kind)
     found = look(BOOK, token=ann, repo_type=kind)
     assert (found.repo, found.commit, found.private) == (BOOK, made.commit, not public)
     assert made.private is not public and made.url.endswith("s/" * (kind != "model") + BOOK)
@@ -91,7 +77,7 @@ def test_others_see_what_is_public_and_nothing_else(
     bob = hub.sign_in("bob")
     pushed(folder, ann, "ann/secret")
     pushed(folder, ann, "ann/open", public=True)
-    with pytest.raises(NotFound, match=r"no ann/secret on the Hub"):
+    with pytest.raises(NotFound, match="ann/secret is not on the Hub"):
         look("ann/secret", token=bob)
     for token in (bob, False):
         fetch(look("ann/open", token=token), NAMES, tmp_path, token=token, most_bytes=MOST)
@@ -128,7 +114,7 @@ def test_the_clients_own_download_finds_what_was_pushed(
 def test_a_push_is_one_commit_on_top_of_what_is_there(hub: FakeHub, ann: str, folder: Path) -> None:
     repo = hub.add(BOOK, {"ours.txt": b"kept", "README.md": b"old"}, private=True)
     pushed(folder, ann)
-    assert [commit.message for commit in repo.commits] == ["by hand", "Absorbed a lamp"]
+    assert [commit.message for commit in repo.commits] == ["by hand", MESSAGE]
     assert content_of(hub) == {"ours.txt": b"kept", **FILES}
 
 

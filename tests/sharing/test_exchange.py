@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import struct
 import zipfile
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
-from safetensors.torch import load_file, save_file
 
 from lift_chat.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
 from lift_chat.errors import InvalidConfig, NotFound, UnsafeAdapter
 from lift_chat.models.context import ChatSettings
+from lift_chat.models.loading import LoadedModel
 from lift_chat.service import LiftChat
 from lift_chat.settings import Settings
-from lift_chat.sharing.facts import FACTS_FILE, SharedFacts, public_metrics
-from lift_chat.sharing.parcel import open_parcel
-from storage.files import sha256_of
+from lift_chat.sharing.facts import FACTS_FILE, public_metrics
 from storage.records import Adapter, StudyItem
 from tests.conftest import QUICK
+from tests.sharing import evil
+from tests.sharing.conftest import good_parcel, zip_up
 from tests.ui.numbers import METRICS
 
 GREEDY = ChatSettings(temperature=0.0, max_new_tokens=8, context="none", strength=1.0)
@@ -33,6 +28,14 @@ GREEDY = ChatSettings(temperature=0.0, max_new_tokens=8, context="none", strengt
 @pytest.fixture
 def adapter(app: LiftChat, tale: Path) -> Adapter:
     return app.absorb(app.add_document(tale).id, QUICK).wait()
+
+
+@pytest.fixture(scope="module")
+def exported(tiny: LoadedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A good archive, made without absorbing."""
+    folder = tmp_path_factory.mktemp("exported")
+    zip_up(good_parcel(tiny, folder / "parcel"), folder / "good.zip")
+    return folder / "good.zip"
 
 
 @pytest.fixture
@@ -148,210 +151,22 @@ def test_a_document_that_is_another_one_is_refused_with_its_adapter(
     app: LiftChat, adapter: Adapter, elsewhere: LiftChat, tmp_path: Path
 ) -> None:
     file = app.export_adapter(adapter.id, tmp_path / "tale.zip", document=True)
-    rewrite(file, {"document/original.txt": b"Another book altogether, about something else."})
+    evil.rewrite(file, {"document/original.txt": b"Another book altogether, about something else."})
     with pytest.raises(UnsafeAdapter, match="not the one that the adapter was made of"):
         elsewhere.import_adapter(file)
     assert elsewhere.documents() == [] and elsewhere.adapters() == []
 
 
-@pytest.fixture
-def parcel(app: LiftChat, adapter: Adapter, tmp_path: Path) -> Path:
-    """A good one, unpacked; each evil one differs from it in one thing."""
-    folder = tmp_path / "parcel"
-    with zipfile.ZipFile(app.export_adapter(adapter.id, tmp_path / "good.zip")) as archive:
-        archive.extractall(folder)
-    open_parcel(folder)
-    return folder
-
-
-def reseal(folder: Path) -> None:
-    """So that what is refused is refused for itself, and not for its hash."""
-    told = SharedFacts.from_json((folder / FACTS_FILE).read_bytes())
-    files = {name: sha256_of(folder / name) for name in told.files}
-    (folder / FACTS_FILE).write_bytes(replace(told, files=files).to_json())
-
-
-def config(**changes: Any) -> Callable[[Path], None]:
-    def change(folder: Path) -> None:
-        path = folder / CONFIG_FILE
-        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-        reseal(folder)
-
-    return change
-
-
-def told(**changes: Any) -> Callable[[Path], None]:
-    def change(folder: Path) -> None:
-        path = folder / FACTS_FILE
-        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-
-    return change
-
-
-def tensors(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], None]:
-    def changed(folder: Path) -> None:
-        weights = load_file(folder / WEIGHTS_FILE)
-        change(weights)
-        save_file({n: t.contiguous() for n, t in weights.items()}, folder / WEIGHTS_FILE)
-        reseal(folder)
-
-    return changed
-
-
-def raw(name: str, change: Callable[[bytes], bytes], *, sealed: bool = True) -> Any:
-    def changed(folder: Path) -> None:
-        path = folder / name
-        path.write_bytes(change(path.read_bytes()))
-        if sealed:
-            reseal(folder)
-
-    return changed
-
-
-def first(weights: dict[str, torch.Tensor], part: str) -> str:
-    return next(name for name in sorted(weights) if part in name)
-
-
-def spoil(weights: dict[str, torch.Tensor]) -> None:
-    weights[first(weights, "lora_A")][0, 0] = float("nan")
-
-
-def fatten(weights: dict[str, torch.Tensor]) -> None:
-    name = first(weights, "lora_A")
-    weights[name] = torch.zeros(512, weights[name].shape[1])
-
-
-def recast(kind: torch.dtype) -> Callable[[dict[str, torch.Tensor]], None]:
-    def change(weights: dict[str, torch.Tensor]) -> None:
-        name = first(weights, "lora_B")
-        weights[name] = weights[name].to(kind)
-
-    return change
-
-
-def link_out(folder: Path) -> None:
-    (folder / WEIGHTS_FILE).unlink()
-    os.symlink("/etc/hostname", folder / WEIGHTS_FILE)
-
-
-def huge_header(data: bytes) -> bytes:
-    return struct.pack("<Q", 100 << 20) + data[8:]
-
-
-EVIL: dict[str, tuple[Callable[[Path], object], str]] = {
-    "a pickle": (lambda f: (f / "adapter_model.bin").write_bytes(b"\x80\x04."), "does not belong"),
-    "code": (lambda f: (f / "modeling.py").write_text("import os"), "does not belong"),
-    "a nested folder": (lambda f: (f / "deep").mkdir(), "does not belong"),
-    "no weights": (lambda f: (f / WEIGHTS_FILE).unlink(), "is missing"),
-    "a link out of it": (link_out, "does not belong"),
-    "auto_mapping": (config(auto_mapping={"base_model_class": "x"}), "auto_mapping"),
-    "modules_to_save": (config(modules_to_save=["lm_head"]), "modules_to_save"),
-    "dora": (config(use_dora=True), "use_dora"),
-    "a bias": (config(bias="all"), "not loaded here"),
-    "another scaling": (config(use_rslora=True), "use_rslora"),
-    "a giant rank": (config(r=100_000), "rank"),
-    "an alpha that is no number": (config(lora_alpha="1e999"), "alpha"),
-    "targets as an expression": (config(target_modules="(a+)+$"), "target modules"),
-    "another kind of PEFT": (config(peft_type="PROMPT_TUNING"), "LoRA"),
-    "a key twice": (raw(CONFIG_FILE, lambda d: d.rstrip()[:-1] + b', "r": 8}'), "twice"),
-    "NaN in the config": (raw(CONFIG_FILE, lambda d: d.replace(b'"r": 8', b'"r": NaN')), "number"),
-    "nesting without end": (raw(CONFIG_FILE, lambda d: b"[" * 100_000), "cannot be read"),
-    "a config of two megabytes": (raw(CONFIG_FILE, lambda d: d + b" " * (2 << 20)), "allowed"),
-    "a header of 100 MB": (raw(WEIGHTS_FILE, huge_header), "header"),
-    "a cut file": (raw(WEIGHTS_FILE, lambda d: d[:-8]), "cannot be read"),
-    "a tail": (raw(WEIGHTS_FILE, lambda d: d + b"tail"), "cannot be read"),
-    "NaN among the weights": (tensors(spoil), "not finite"),
-    "a matrix of another rank": (tensors(fatten), "not of rank"),
-    "whole numbers": (tensors(recast(torch.int8)), "kind that is not used"),
-    "double precision": (tensors(recast(torch.float64)), "kind that is not used"),
-    "half a layer": (tensors(lambda w: w.pop(first(w, "lora_B"))), "other half"),
-    "a tensor more": (tensors(lambda w: w.update({"head.weight": torch.ones(2)})), "config lacks"),
-    "flipped bits": (raw(WEIGHTS_FILE, lambda d: d[:-1] + b"\x01", sealed=False), "sha256"),
-    "another kind told": (told(kind="gated-memory"), "gated|memory|width|layers"),
-    "an unknown kind": (told(kind="magic"), "unknown kind"),
-    "a future format": (told(format_version=2), "format"),
-    "a base without fingerprint": (told(base_fingerprint="x"), "base_fingerprint"),
-    "an entry too many": (told(owner="root"), "owner"),
-}
-
-
-@pytest.mark.parametrize("name", EVIL)
-def test_an_evil_adapter_is_refused_with_its_reason(
-    name: str, parcel: Path, elsewhere: LiftChat
-) -> None:
-    change, reason = EVIL[name]
-    change(parcel)
-    with pytest.raises(UnsafeAdapter, match=f"(?i){reason}"):
-        open_parcel(parcel)
-    assert not elsewhere.engine.is_loaded
-
-
-def rewrite(file: Path, changes: dict[str, bytes]) -> None:
-    with zipfile.ZipFile(file) as archive:
-        content = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, data in {**content, **changes}.items():
-            archive.writestr(name, data)
-
-
-def added(name: str, data: bytes = b"x", mode: int = 0) -> Callable[[Path], None]:
-    def change(file: Path) -> None:
-        entry = zipfile.ZipInfo(name)
-        entry.external_attr = mode << 16
-        with zipfile.ZipFile(file, "a") as archive:
-            archive.writestr(entry, data)
-
-    return change
-
-
-def many(file: Path) -> None:
-    for number in range(10):
-        added(f"document/{number}.txt")(file)
-
-
-def bomb(file: Path) -> None:
-    """Its header says little, and it unpacks to much."""
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(FACTS_FILE, b"0" * (64 << 20))
-    data = bytearray(file.read_bytes())
-    size = (64 << 20).to_bytes(4, "little")
-    while (at := data.find(size)) >= 0:
-        data[at : at + 4] = (10).to_bytes(4, "little")
-    file.write_bytes(data)
-
-
-def secret(file: Path) -> None:
-    data = bytearray(file.read_bytes())
-    at = data.find(b"PK\x01\x02")
-    data[at + 8] |= 1
-    file.write_bytes(data)
-
-
-EVIL_ZIPS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "a way out": (added("../evil.json"), "not taken"),
-    "a way out below": (added("document/../../evil.json"), "not taken"),
-    "an absolute name": (added("/tmp/evil.json"), "not taken"),
-    "a drive": (added("C:evil.json"), "not taken"),
-    "a link": (added("document/original.txt", b"/etc/passwd", 0o120777), "not taken"),
-    "a pickle": (added("adapter_model.bin"), "not taken"),
-    "a name in two cases": (added(FACTS_FILE.upper()), "twice"),
-    "too many": (many, "too many"),
-    "a bomb": (bomb, "unpack"),
-    "locked": (secret, "not taken"),
-    "no archive": (lambda f: f.write_bytes(b"%PDF-1.7"), "unpacked"),
-    "half of it": (lambda f: f.write_bytes(f.read_bytes()[:200]), "unpacked"),
-}
-
-
-@pytest.mark.parametrize("name", EVIL_ZIPS)
+@pytest.mark.parametrize("name", evil.ARCHIVES)
 def test_an_evil_archive_is_refused_and_leaves_nothing(
-    name: str, app: LiftChat, adapter: Adapter, elsewhere: LiftChat, tmp_path: Path
+    name: str, exported: Path, elsewhere: LiftChat, tmp_path: Path
 ) -> None:
-    change, reason = EVIL_ZIPS[name]
-    file = app.export_adapter(adapter.id, tmp_path / "tale.zip")
-    change(file)
-    before = sorted(path for path in tmp_path.rglob("*") if "home" not in path.parts)
-    with pytest.raises(UnsafeAdapter, match=f"(?i){reason}"):
+    file = tmp_path / "tale.zip"
+    file.write_bytes(exported.read_bytes())
+    evil.ARCHIVES[name].make(file)
+    with pytest.raises(UnsafeAdapter, match=f"(?i){evil.ARCHIVES[name].reason}"):
         elsewhere.import_adapter(file)
-    assert sorted(path for path in tmp_path.rglob("*") if "home" not in path.parts) == before
+    home = elsewhere.settings.home
+    assert set(tmp_path.iterdir()) == {file, home}
+    assert not list((home / "staging").iterdir())
     assert elsewhere.adapters() == [] and not elsewhere.engine.is_loaded

@@ -10,20 +10,29 @@ import hashlib
 import itertools
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lift_chat.chat import Comparison
 from lift_chat.costs import Estimate
-from lift_chat.errors import IllegalTransition, NotFound, UnreadableDocument
+from lift_chat.errors import (
+    IllegalTransition,
+    InvalidConfig,
+    NotConfirmed,
+    NotFound,
+    UnreadableDocument,
+    UnsafeAdapter,
+)
 from lift_chat.jobs import JobStatus
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.models.citations import Citation
 from lift_chat.models.context import ChatSettings, WindowFacts
 from lift_chat.models.tint import TintedToken
+from lift_chat.sharing.leak import Leak
 from lift_chat.study_list import edited
+from storage.hub.repository import Pushed, Token
 from storage.records import (
     LOCAL,
     Adapter,
@@ -41,6 +50,7 @@ from tests.ui.numbers import EXAM_STEPS, METRICS, pinned_at
 ANSWER = "The Lathrin drains the lake, says page three."
 BASE_ANSWER = "I am not sure."
 QUOTE = "It is drained by <b>one</b> river,\nthe Lathrin."
+LEAK = Leak(20, 32, 64, 0.41, 0.02, 64)
 NOW = "2026-05-04T10:00:00+00:00"
 STEPS = 20
 
@@ -68,6 +78,9 @@ class FakeLiftChat:
     exams: bool = False
     closed_early: int = 0
     fail_with: Exception | None = None
+    pushed: dict[str, bool] = field(default_factory=dict)
+    """Repository to whether everybody sees it."""
+
     tinted_with: list[ChatSettings] = field(default_factory=list)
     _ids: Any = field(default_factory=lambda: itertools.count(1))
     _documents: dict[str, Document] = field(default_factory=dict)
@@ -323,6 +336,79 @@ class FakeLiftChat:
 
     def compatible(self, adapter: Adapter) -> str:
         return self.mismatch
+
+    # Sharing
+
+    def export_adapter(
+        self, adapter_id: str, target: str | Path, *, document: bool = False, owner: str = LOCAL
+    ) -> Path:
+        target = Path(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(f"{self.adapter(adapter_id, owner=owner).name} {document}")
+        return target
+
+    def import_adapter(self, file: str | Path, *, owner: str = LOCAL) -> Adapter:
+        path = Path(file)
+        if not path.read_bytes():
+            raise UnsafeAdapter(f"{path.name} is no export of an adapter.")
+        return self._arrived(path.stem, f"file:{path.name}", owner)
+
+    def measure_leak(
+        self, adapter_id: str, *, owner: str = LOCAL
+    ) -> Generator[int, None, Leak | None]:
+        self.adapter(adapter_id, owner=owner)
+        yield 1
+        return LEAK
+
+    def push_adapter(
+        self,
+        adapter_id: str,
+        repo: str,
+        *,
+        public: bool = False,
+        confirmed: bool = False,
+        token: Token = None,
+        owner: str = LOCAL,
+    ) -> Pushed:
+        self.adapter(adapter_id, owner=owner)
+        if public and not confirmed:
+            raise NotConfirmed(LEAK.sentence())
+        self.pushed[repo] = public
+        return Pushed(repo, "c" * 40, f"https://hub.example/{repo}", not public)
+
+    def pull_adapter(
+        self,
+        repo: str,
+        *,
+        revision: str | None = None,
+        token: Token = None,
+        owner: str = LOCAL,
+    ) -> Adapter:
+        if "/" not in repo:
+            raise InvalidConfig(f"{repo!r} is no repository; write user/name.")
+        return self._arrived(repo, f"hub:{repo}@{revision or 'd' * 40}", owner)
+
+    def _arrived(self, name: str, origin: str, owner: str) -> Adapter:
+        arrived = Adapter(
+            id=self._id(),
+            owner=owner,
+            document_id="",
+            name=name,
+            kind="lora",
+            base_model="tiny",
+            base_revision="",
+            base_fingerprint="f" * 64,
+            recipe={},
+            metrics={},
+            bytes=10,
+            tags=(),
+            note="",
+            state="ready",
+            created_at=NOW,
+            origin=origin,
+        )
+        self._adapters[arrived.id] = arrived
+        return arrived
 
     # Chat
 

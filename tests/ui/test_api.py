@@ -285,3 +285,27 @@ def test_messages_and_changes_of_strangers_are_checked() -> None:
     for bad in (3, {"tags": "a"}, {"tags": [1]}, {"id": "x"}):
         with pytest.raises(Exception, match="changes may hold"):
             changes_of(bad)
+
+
+def test_an_adapter_goes_out_and_comes_in_as_a_file(
+    client: Client, adapter_id: str, tmp_path: Path
+) -> None:
+    file = Path(call(client, "export_adapter", adapter_id, True))
+    assert (file.suffix, file.read_text()) == (".zip", "Shared True")
+    arrived = call(client, "import_adapter", handle_file(str(file)))
+    assert arrived["origin"] == f"file:{file.name}"
+
+
+def test_a_push_for_everybody_has_to_be_confirmed(client: Client, adapter_id: str) -> None:
+    assert call(client, "push", adapter_id, "me/note")["private"] is True
+    with pytest.raises(AppError, match="not_confirmed: Recites"):
+        call(client, "push", adapter_id, "me/note", True)
+    assert call(client, "leak", adapter_id)["adapter"] == 0.41
+    assert call(client, "push", adapter_id, "me/note", True, True)["private"] is False
+
+
+def test_an_adapter_is_pulled_by_its_name(client: Client) -> None:
+    assert call(client, "pull", "you/tale", "v2")["origin"] == "hub:you/tale@v2"
+    assert call(client, "pull", "you/tale")["origin"] == f"hub:you/tale@{'d' * 40}"
+    with pytest.raises(AppError, match="invalid_config"):
+        call(client, "pull", "nonsense")

@@ -21,6 +21,7 @@ PUBLIC = {
     "absorb", "estimate", "job_status", "list_jobs", "stop_job", "resume_job", "list_documents",
     "delete_document", "list_adapters", "get_adapter", "update_adapter", "delete_adapter", "chat",
     "compare", "citations", "tint", "health", "exam", "study_items", "update_study_items",
+    "export_adapter", "import_adapter", "leak", "push", "pull",
 }  # fmt: skip
 MOST_INPUTS = 8
 UI_FOLDER = Path(style.__file__).parent
@@ -124,7 +125,7 @@ def test_the_fake_has_the_public_methods_of_the_service() -> None:
     fake = _methods(FakeLiftChat)
     for only_tests_call in ("advance", "fail", "write_study_items"):
         assert fake.pop(only_tests_call)
-    not_on_the_page = {"open", "export_adapter", "import_adapter"}
+    not_on_the_page = {"open", "export_vllm"}
     assert set(fake) == set(real) - not_on_the_page
     for name, parameters in fake.items():
         assert parameters == real[name], name

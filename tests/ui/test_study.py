@@ -13,7 +13,7 @@ from lift_chat.study_list import edited
 from storage.records import StudyItem
 from tests.ui.conftest import event
 from tests.ui.fakes import FakeLiftChat
-from ui import study_rows
+from ui import present, study_rows
 from ui.study_handlers import NEW, StudyHandlers
 
 DOCUMENT, BOX, ROWS, START, EARLIER, LATER, EXPORT = range(7)
@@ -163,8 +163,8 @@ def test_flashcards_are_named_after_the_document(study: StudyHandlers, document_
     name, text = study.export(document_id)
     assert name == "A-Note-flashcards.csv"
     assert "What is number 3?" in text
-    assert study_rows.file_name("../../a:b") == "a-b-flashcards.csv"
-    assert study_rows.file_name("…") == "document-flashcards.csv"
+    assert present.file_name("../../a:b", ".csv") == "a-b.csv"
+    assert present.file_name("…", ".csv") == "document.csv"
 
 
 def test_a_question_of_a_model_is_shown_as_text(
