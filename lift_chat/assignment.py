@@ -97,11 +97,30 @@ class Assignment:
 
 def _control(library: Library, job: Job, fingerprint: str) -> tuple[str, Path] | None:
     """The newest adapter of another document for the same base: it should know nothing."""
+    adapter = strangers(library, job).get(fingerprint)
+    if adapter is None:
+        return None
+    library.verify_adapter(adapter.id, job.owner)
+    return adapter.name, library.adapter_folder(adapter.id, job.owner)
+
+
+def strangers(library: Library, job: Job) -> dict[str, Adapter]:
+    """By the fingerprint of its base, the newest adapter of another document than the job's."""
+    found: dict[str, Adapter] = {}
     for adapter in library.adapters(job.owner):
-        fits = adapter.base_fingerprint == fingerprint and adapter.state == "ready"
-        if fits and adapter.document_id != job.document_id:
-            return adapter.name, library.verified_folder(adapter.id, job.owner)
-    return None
+    adapter = strangers(library, job).get(fingerprint)
+    if adapter is None:
+        return None
+    return adapter.name, library.verified_folder(adapter.id, job.owner)
+
+
+def strangers(library: Library, job: Job) -> dict[str, Adapter]:
+    """By the fingerprint of its base, the newest adapter of another document than the job's."""
+    found: dict[str, Adapter] = {}
+    for adapter in library.adapters(job.owner):
+        if adapter.state == "ready" and adapter.document_id != job.document_id:
+            found.setdefault(adapter.base_fingerprint, adapter)
+    return found
 
 
 class Delivery:
@@ -113,7 +132,11 @@ class Delivery:
     def begin(self, given: Sequence[StudyItem], folder: Path) -> None:
         """Notes what will be studied, unless the run goes on with what it began with."""
         if not (folder / STUDY).exists():
-            self._library.set_studied(self._job.id, digest(given))
+            self.studies(given)
+
+    def studies(self, given: Sequence[StudyItem]) -> None:
+        """Notes what is studied."""
+        self._library.set_studied(self._job.id, digest(given))
 
     def keep(self, items: Sequence[StudyItem]) -> None:
         """Questions of the run. What was written about other chapters before stays with the

@@ -16,6 +16,7 @@ LiftChatError
 ├── AdapterMismatch        the adapter was made for another base
 ├── OutOfMemory            even the smallest micro-batch does not fit
 ├── QueueFull              too many jobs wait
+├── ExecutorUnavailable    the machines that were to absorb cannot be had
 ├── SignInNeeded           on a hosted Space, where one has to be somebody
 └── QuotaExceeded          more than one person may keep here
 """
@@ -69,6 +70,10 @@ class QueueFull(LiftChatError):
     code = "queue_full"
 
 
+class ExecutorUnavailable(LiftChatError):
+    code = "executor_unavailable"
+
+
 class SignInNeeded(LiftChatError):
     code = "sign_in_needed"
 
@@ -81,6 +86,7 @@ __all__ = [
     "AdapterDamaged",
     "AdapterMismatch",
     "DiskFull",
+    "ExecutorUnavailable",
     "HubRefused",
     "IllegalTransition",
     "InvalidConfig",

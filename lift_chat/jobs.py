@@ -30,6 +30,8 @@ from storage.records import Job, Metric
 log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 1.0
+INTERNAL = "internal"
+"""Code of an error that nobody foresaw."""
 
 
 class _Leave(Exception):
@@ -89,28 +91,12 @@ class Worker:
         log.info("job %s: start, attempt %d", job.id, job.attempts)
         try:
             self._absorb(job)
-        except _Leave as leave:
-            if leave.request == "discard":
-                self._library.finish_job(job.id, "cancelled", message="Discarded.")
-            else:
-                self._library.release_job(job.id)
+        except _Leave as left:
+            leave(self._library, job, left.request)
         except Exception as error:
-            self._fail(job, error)
+            fail(self._library, job, error)
         finally:
             self._engine.release()
-
-    def _fail(self, job: Job, error: Exception) -> None:
-        if self._library.job_request(job.id) == "discard":  # it came while the adapter was saved
-            self._library.finish_job(job.id, "cancelled", message="Discarded.")
-            return
-        known = as_known(error)
-        if known is None:
-            log.exception("job %s: failed", job.id)
-            code, sentence = "internal", f"An internal error stopped the job ({error!r:.200})."
-        else:
-            log.warning("job %s: %s", job.id, known.code)
-            code, sentence = known.code, str(known)
-        self._library.finish_job(job.id, "failed", error_code=code, error=sentence)
 
     def _absorb(self, job: Job) -> None:
         recorder = Recorder(self._library, job)
@@ -159,6 +145,36 @@ class Worker:
                     raise _Leave(request)
         finally:
             events.close()
+
+
+def leave(library: Library, job: Job, request: str) -> None:
+    """The running job was left between two events, since it is to be discarded or the program
+    ends."""
+    if request == "discard":
+        library.finish_job(job.id, "cancelled", message="Discarded.")
+    else:
+        library.release_job(job.id)
+
+
+def fail(library: Library, job: Job, error: Exception) -> None:
+    """The running job ends with `error`, unless it is to be discarded anyhow."""
+    if library.job_request(job.id) == "discard":  # it came while the adapter was saved
+        leave(library, job, "discard")
+        return
+    code, sentence = told_of(error)
+    if code == INTERNAL:
+        log.error("job %s: failed", job.id, exc_info=error)
+    else:
+        log.warning("job %s: %s", job.id, code)
+    library.finish_job(job.id, "failed", error_code=code, error=sentence)
+
+
+def told_of(error: Exception) -> tuple[str, str]:
+    """The stable code and the sentence that a job's row keeps of an exception."""
+    known = as_known(error)
+    if known is None:
+        return INTERNAL, f"An internal error stopped the job ({error!r:.200})."
+    return known.code, str(known)
 
 
 def as_known(error: Exception) -> LiftChatError | None:

@@ -21,6 +21,9 @@ from lift_chat.chat import Chat, Comparison, as_messages
 from lift_chat.costs import Costs, Estimate
 from lift_chat.documents import read
 from lift_chat.errors import InvalidConfig, LibraryDamaged, QueueFull
+from lift_chat.executors.choosing import connector
+from lift_chat.executors.dispatcher import Dispatcher
+from lift_chat.executors.order import Means
 from lift_chat.handle import JobHandle
 from lift_chat.jobs import JobStatus, Worker
 from lift_chat.lift.recipe import LiftConfig
@@ -75,7 +78,7 @@ class LiftChat:
             library, self.engine, self._chat.tree, self.choice.name, settings
         )
         self._costs = Costs(lambda: self.engine.base, self.engine.turn)
-        self._worker = Worker(library, self.engine, self._costs, self._writer)
+        self._worker = self._absorber()
         library.recover_jobs()
         if worker:
             self._worker.start()
@@ -450,6 +453,13 @@ class LiftChat:
             "jobs_waiting": self.library.waiting_jobs(),
             "free_disk_bytes": self.library.free_bytes(),
         }
+
+    def _absorber(self) -> Worker | Dispatcher:
+        """Raises `InvalidConfig` if the settings name an executor that is not installed."""
+        if self.settings.executor == "local":
+            return Worker(self.library, self.engine, self._costs, self._writer)
+        means = Means.of(self.settings, self.choice.name)
+        return Dispatcher(self.library, means, connector(self.settings.executor, means))
 
     def _writer(self) -> EndpointWriter:
         """Raises `InvalidConfig` where the settings name no endpoint."""

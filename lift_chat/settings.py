@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     threads: int | None = Field(None, ge=1, le=1024)
     """CPU threads that torch may use; None leaves the choice to torch."""
 
+    executor: Literal["local", "ray"] = "local"
+    """Where jobs are absorbed: in this process, or as tasks of a Ray cluster."""
+
     host: str = Field("127.0.0.1", min_length=1)
     """Address that the page is served on. One that other machines reach requires `auth`."""
 

@@ -33,6 +33,7 @@ OWNERS = {
     "peft": "lift_chat",
     "bitsandbytes": "lift_chat",
     "pypdf": "lift_chat",
+    "ray": "lift_chat",
     "sqlite_utils": "storage",
     "huggingface_hub": "storage",
 }

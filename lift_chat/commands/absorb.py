@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lift_chat.commands.options import AsJson, BaseModel, FourBit, Home, Revision
+from lift_chat.commands.options import AsJson, BaseModel, Executor, FourBit, Home, Revision
 from lift_chat.commands.output import note, say, say_json
 from lift_chat.commands.preview import say_document, say_estimate
 from lift_chat.commands.program import open_service
@@ -39,6 +39,7 @@ def absorb(  # noqa: PLR0913 - the signature is the command line
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what was read and the cost; keep nothing.")
     ] = False,
+    executor: Executor = None,
     as_json: AsJson = False,
     home: Home = None,
     base_model: BaseModel = None,
@@ -47,18 +48,21 @@ def absorb(  # noqa: PLR0913 - the signature is the command line
 ) -> None:
     """Absorb documents into adapters.
 
-    Queues one job per file; the next `lift-chat` runs them, or this command does with --wait.
+    Queues one job per file; the next `lift-chat` runs them, or this command does with --wait or
+    with --executor.
     """
     if name and len(files) > 1:
         raise typer.BadParameter("--name fits one file only.")
-    if wait and dry_run:
-        raise typer.BadParameter("--wait and --dry-run exclude each other.")
+    if dry_run and (wait or executor):
+        raise typer.BadParameter("--dry-run excludes --wait and --executor.")
+    wait = wait or executor is not None
     config = config_of(preset, changes or (), chapters)
     flags = {
         "home": home,
         "base_model": base_model,
         "revision": revision,
         "load_in_4bit": load_in_4bit,
+        "executor": executor,
     }
     with open_service(context, worker=wait, **flags) as service:
         command = _Absorb(service, config, name=name, quiet=as_json)

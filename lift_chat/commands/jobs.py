@@ -9,7 +9,15 @@ import typer
 
 from lift_chat.commands.holder import holder_of
 from lift_chat.commands.naming import find
-from lift_chat.commands.options import AsJson, BaseModel, FourBit, Home, JobArgument, Revision
+from lift_chat.commands.options import (
+    AsJson,
+    BaseModel,
+    Executor,
+    FourBit,
+    Home,
+    JobArgument,
+    Revision,
+)
 from lift_chat.commands.output import say, say_fields, say_json, say_table
 from lift_chat.commands.program import change_library, listed, open_service, read_library
 from lift_chat.commands.watching import (
@@ -130,10 +138,11 @@ def stop(
 
 
 @jobs_app.command()
-def resume(
+def resume(  # noqa: PLR0913 - the signature is the command line
     context: typer.Context,
     job: JobArgument,
     wait: Annotated[bool, typer.Option("--wait", help="Run it now and show how it goes.")] = False,
+    executor: Executor = None,
     home: Home = None,
     base_model: BaseModel = None,
     revision: Revision = None,
@@ -145,11 +154,17 @@ def resume(
         # What ran when the program ended goes on by itself.
         if found.state not in ("queued", "running"):
             found = library.requeue_job(found.id, LOCAL)
-    if not wait:
+    if not (wait or executor):
         say(f"“{found.name}” goes on when the next `lift-chat` runs.")
         return
-    model = {"base_model": base_model, "revision": revision, "load_in_4bit": load_in_4bit}
-    with open_service(context, worker=True, home=home, **model) as service:
+    flags = {
+        "executor": executor,
+        "home": home,
+        "base_model": base_model,
+        "revision": revision,
+        "load_in_4bit": load_in_4bit,
+    }
+    with open_service(context, worker=True, **flags) as service:
         ended = run_to_end(service, found.id)
     if ended is None:
         raise typer.Exit(STOPPED)

@@ -40,6 +40,15 @@ Reader = Annotated[
         show_default=False,
     ),
 ]
+Executor = Annotated[
+    str | None,
+    typer.Option(
+        "--executor",
+        metavar="EXECUTOR",
+        help="Absorb now, here (local) or as tasks of a Ray cluster (ray).",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 JobArgument = Annotated[
     str, typer.Argument(metavar="JOB", help="Id, start of an id, or name.", show_default=False)

@@ -99,7 +99,9 @@ def run_to_end(service: LiftChat, job_id: str) -> Job | None:
         return follow(statuses(lambda since: service.job(job_id, since=since)))
     except KeyboardInterrupt:
         note("Stopping after this step, with a checkpoint.")
-        note(f"Go on with: lift-chat jobs resume {job_id} --wait")
+        name = service.settings.executor
+        how = "--wait" if name == "local" else f"--executor {name}"
+        note(f"Go on with: lift-chat jobs resume {job_id} {how}")
         return None
 
 

@@ -33,6 +33,24 @@ def test_wait_runs_the_job_and_names_the_adapter(type_in: Type, tale: Path, desk
     assert "absorbing 33%: loss 3.000, 1,234 tokens/s, 1 min 05 s left" in outcome.err
 
 
+def test_an_executor_absorbs_now(type_in: Type, tale: Path, desk: Desk) -> None:
+    outcome = type_in("absorb", str(tale), "--executor", "ray")
+    assert outcome.status == 0 and "lift-chat chat" in outcome.out
+    (service,) = desk.services
+    assert service.worker and service.settings.executor == "ray"
+
+
+def test_ctrl_c_names_the_executor_to_go_on_with(type_in: Type, tale: Path, desk: Desk) -> None:
+    desk.behaviour = {"interrupt_at": 2}
+    outcome = type_in("absorb", str(tale), "--executor", "ray")
+    (said,) = [line for line in outcome.err.splitlines() if line.startswith("Go on with: ")]
+    desk.behaviour = {}
+    assert type_in(*said.removeprefix("Go on with: lift-chat ").split()).status == 0
+    assert desk.services[-1].worker and desk.services[-1].settings.executor == "ray"
+    with Library.read_only(desk.home) as library:
+        assert library.jobs(LOCAL)[0].state == "done"
+
+
 def test_json_is_all_that_stdout_gets(type_in: Type, tale: Path) -> None:
     (entry,) = type_in("absorb", str(tale), "--wait", "--json").json
     assert entry["state"] == "done"
@@ -128,7 +146,15 @@ def test_a_library_in_use_is_one_sentence(type_in: Type, tale: Path, desk: Desk)
     assert (outcome.status, outcome.err) == (1, "The library is in use by process 7.\n")
 
 
-@pytest.mark.parametrize("arguments", [("a", "b", "--name", "x"), ("a", "--wait", "--dry-run"), ()])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("a", "b", "--name", "x"),
+        ("a", "--wait", "--dry-run"),
+        ("a", "--executor", "ray", "--dry-run"),
+        (),
+    ],
+)
 def test_contradictions_are_wrong_usage(type_in: Type, arguments: tuple[str, ...]) -> None:
     outcome = type_in("absorb", *arguments)
     assert outcome.status == 2

@@ -1,0 +1,224 @@
+"""Tasks on a Ray cluster, or on the Ray that is started on this machine when there is none.
+
+Files travel as bytes through Ray's object store, messages through a mailbox: an actor beside the
+one who gives the orders. Imported only when it is used. Every machine of the cluster needs the same
+lift-chat and finds the base model by itself; checkpoints lie in the cache folder of the machine
+that works, so a task that is started again on the same machine goes on from there.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import (
+    LocalRayletDiedError,
+    NodeDiedError,
+    ObjectLostError,
+    OutOfMemoryError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+    TaskCancelledError,
+    WorkerCrashedError,
+)
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from lift_chat.errors import ExecutorUnavailable
+from lift_chat.executors.carrying import carry_out
+from lift_chat.executors.order import Means
+from lift_chat.executors.results import FILES, Failed, Left, Lost, Outcome, read_result
+from lift_chat.settings import Settings
+
+GONE = (
+    WorkerCrashedError,
+    NodeDiedError,
+    ObjectLostError,
+    OutOfMemoryError,
+    LocalRayletDiedError,
+    RayActorError,
+)
+"""What became of a worker, not of its work."""
+
+FORGOTTEN_SECONDS = 14 * 24 * 3600
+"""Checkpoints that nobody has come back for in so long are removed."""
+
+Files = dict[str, bytes]
+
+
+def connect(means: Means) -> RayExecutor:
+    """Joins the cluster that `RAY_ADDRESS` names or that runs on this machine, or starts Ray here.
+
+    Raises `ExecutorUnavailable`.
+    """
+    started = not ray.is_initialized()
+    if started:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        with _signals_kept():
+            try:
+                ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+            except (RayError, OSError, RuntimeError, ValueError) as error:
+                raise ExecutorUnavailable(f"Ray cannot be had: {error!s:.300}") from error
+    return RayExecutor(means, started=started)
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Ray takes SIGTERM for itself, whose end here is an orderly one."""
+    held = signal.getsignal(signal.SIGTERM)
+    yield
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, held)
+
+
+class RayExecutor:
+    """One GPU for each task where the cluster has any and the settings allow it, else as many CPUs
+    as the settings name threads, one by default."""
+
+    def __init__(self, means: Means, *, started: bool) -> None:
+        self._started = started
+        there = _resources()
+        if means.device != "cpu" and there.get("GPU", 0) >= 1:
+            self._unit, self._share = "GPU", 1.0
+        elif means.device == "cuda":
+            raise ExecutorUnavailable("A CUDA device was asked for, but the Ray cluster has none.")
+        else:
+            self._unit = "CPU"
+            self._share = min(float(means.threads or 1), max(there.get("CPU", 1.0), 1.0))
+        wanted = {"num_gpus": 1} if self._unit == "GPU" else {"num_cpus": self._share}
+        # Whether a task is tried again is for the one to decide who knows how far it came.
+        task: Any = ray.remote(max_retries=0, **wanted)(_carry_out)
+        self._task = task.options(name="lift-chat")
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        mailbox: Any = ray.remote(num_cpus=0)(_Mailbox)
+        self._mailbox = mailbox.options(scheduling_strategy=here).remote()
+
+    @property
+    def at_once(self) -> int:
+        """Of the cluster as it is now; it may grow."""
+        return max(1, int(_resources().get(self._unit, 0.0) / self._share))
+
+    def start(self, job_id: str, order: Path, results: Path) -> _RayTask:
+        working = self._task.remote(job_id, ray.put(packed(order)), self._mailbox)
+        return _RayTask(job_id, working, self._mailbox, results)
+
+    def close(self) -> None:
+        """Stops the Ray that was started here, and leaves any other as it is."""
+        if self._started:
+            ray.shutdown()
+        else:
+            ray.kill(self._mailbox)
+
+
+class _RayTask:
+    def __init__(self, job_id: str, working: Any, mailbox: Any, results: Path) -> None:
+        self._job_id, self._working, self._mailbox = job_id, working, mailbox
+        self._results = results
+        self._request, self._heard = "", False
+
+    def ask(self, request: str) -> None:
+        self._request = request
+        if request in ("discard", "close") and not self._heard:
+            # It may still wait for a machine, and then nobody looks into the mailbox.
+            ray.cancel(self._working)
+
+    def messages(self) -> list[str]:
+        lines: list[str] = ray.get(self._mailbox.take.remote(self._job_id, self._request))
+        self._heard = self._heard or bool(lines)
+        return lines
+
+    def outcome(self) -> Outcome | None:
+        ready, _ = ray.wait([self._working], timeout=0)
+        if not ready:
+            return None
+        try:
+            came: Files = ray.get(self._working)
+            unpack({name: came[name] for name in FILES if name in came}, self._results)
+            return read_result(self._results)
+        except TaskCancelledError:
+            return Left(self._request)
+        except GONE:
+            return Lost("The Ray worker with this job died.")
+        except RayTaskError as error:
+            return Failed("internal", f"The Ray worker could not do it ({error.cause!r:.200}).")
+
+    def end(self) -> None:
+        ray.cancel(self._working, force=True)
+
+
+class _Mailbox:
+    """Lines on their way from tasks, requests on their way to them."""
+
+    def __init__(self) -> None:
+        self._lines: defaultdict[str, list[str]] = defaultdict(list)
+        self._requests: dict[str, str] = {}
+
+    def report(self, job_id: str, lines: Sequence[str]) -> str:
+        self._lines[job_id].extend(lines)
+        return self._requests.get(job_id, "")
+
+    def take(self, job_id: str, request: str) -> list[str]:
+        self._requests[job_id] = request
+        return self._lines.pop(job_id, [])
+
+
+def _carry_out(job_id: str, order: Files, mailbox: Any) -> Files:
+    """What a worker does: its own checkpoints, files from bytes, and bytes of files."""
+    runs = Settings(host="127.0.0.1", share=False).cache / "runs"
+    forget_old(runs)
+    work = runs / job_id
+    # Other accounts of the machine have no business in what somebody reads.
+    work.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="lift-chat-") as scratch:
+        given, results = Path(scratch, "order"), Path(scratch, "results")
+        given.mkdir()
+        results.mkdir()
+        unpack(order, given)
+        carry_out(given, work, results, lambda lines: _told(mailbox, job_id, lines))
+        match read_result(results):
+            case Failed() | Left("close"):
+                os.utime(work)
+            case _:
+                shutil.rmtree(work, ignore_errors=True)
+        return packed(results)
+
+
+def _told(mailbox: Any, job_id: str, lines: Sequence[str]) -> str:
+    return str(ray.get(mailbox.report.remote(job_id, list(lines))))
+
+
+def _resources() -> dict[str, float]:
+    """What the cluster has by now, in use or not."""
+    there: Any = ray.cluster_resources  # which has no types
+    return dict(there())
+
+
+def forget_old(runs: Path) -> None:
+    """Removes the checkpoints of jobs that were given up, or went on elsewhere."""
+    for folder in runs.glob("*/"):
+        if time.time() - folder.stat().st_mtime > FORGOTTEN_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def packed(folder: Path) -> Files:
+    """All files below `folder`, by their path in it."""
+    there = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in there}
+
+
+def unpack(files: Mapping[str, bytes], folder: Path) -> None:
+    for name, content in files.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
