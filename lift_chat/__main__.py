@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 QUIETED = {
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
+    "httpx2": logging.WARNING,
+    "httpcore2": logging.WARNING,
     "urllib3": logging.WARNING,
     "PIL": logging.WARNING,
     "transformers": logging.WARNING,

@@ -100,17 +100,6 @@ def _control(library: Library, job: Job, fingerprint: str) -> tuple[str, Path] |
     adapter = strangers(library, job).get(fingerprint)
     if adapter is None:
         return None
-    library.verify_adapter(adapter.id, job.owner)
-    return adapter.name, library.adapter_folder(adapter.id, job.owner)
-
-
-def strangers(library: Library, job: Job) -> dict[str, Adapter]:
-    """By the fingerprint of its base, the newest adapter of another document than the job's."""
-    found: dict[str, Adapter] = {}
-    for adapter in library.adapters(job.owner):
-    adapter = strangers(library, job).get(fingerprint)
-    if adapter is None:
-        return None
     return adapter.name, library.verified_folder(adapter.id, job.owner)
 
 

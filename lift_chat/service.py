@@ -36,6 +36,7 @@ from lift_chat.models.device import Device, pick_device
 from lift_chat.models.engine import Engine
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.tint import TintedToken
+from lift_chat.quotas import Quotas, somebody
 from lift_chat.selection import Selection
 from lift_chat.settings import Settings
 from lift_chat.sharing.exchange import Exchange
@@ -73,7 +74,8 @@ class LiftChat:
         self.choice: Choice = choose(settings.base_model, self.device)
         self.engine = Engine(self._load_base)
         self._chat = Chat(library, self.engine)
-        self._exchange = Exchange(library, self.add_document)
+        self._quotas = Quotas(library, settings)
+        self._exchange = Exchange(library, self.add_document, self._quotas.intake)
         self._publication = Publication(
             library, self.engine, self._chat.tree, self.choice.name, settings
         )
@@ -122,24 +124,26 @@ class LiftChat:
     ) -> Document:
         """Reads and stores a file; the same bytes give the same document.
 
-        Raises `UnreadableDocument` (nothing is stored then) or `DiskFull`.
+        Raises `UnreadableDocument` (nothing is stored then), `QuotaExceeded` or `DiskFull`.
         """
         path = Path(path)
         if path.is_file() and (known := self.library.find_document(sha256_of(path), owner)):
             return known
-        found = read(path, name=name)
-        document, _ = self.library.add_document(
-            path,
-            owner=owner,
-            name=name or path.name,
-            kind=found.kind,
-            title=found.title,
-            author=found.author,
-            language=found.language,
-            pages=found.pages,
-            outline=found.outline,
-            quality=found.quality,
-        )
+        size = path.stat().st_size if path.is_file() else 0
+        with self._quotas.intake(owner, size, documents=1):
+            found = read(path, name=name)
+            document, _ = self.library.add_document(
+                path,
+                owner=owner,
+                name=name or path.name,
+                kind=found.kind,
+                title=found.title,
+                author=found.author,
+                language=found.language,
+                pages=found.pages,
+                outline=found.outline,
+                quality=found.quality,
+            )
         return document
 
     def documents(self, *, query: str = "", owner: str = LOCAL) -> list[Document]:
@@ -210,18 +214,19 @@ class LiftChat:
         studied = digest(kept_for(self.library, document_id, owner, config, selection))
         job = self.library.find_job(document_id, owner, recipe, self.choice.name, studied)
         if job is None:
-            if sum(entry.state == "queued" for entry in self.library.jobs(owner)) >= MAX_QUEUED:
-                raise QueueFull(f"{MAX_QUEUED} jobs wait already; let some finish first.")
-            job = self.library.add_job(
-                document_id,
-                owner=owner,
-                name=name or document.title,
-                recipe=recipe,
-                base_model=self.choice.name,
-                studied=studied,
-            )
+            with self._quotas.queueing(owner):
+                if self.library.waiting_jobs() >= MAX_QUEUED:
+                    raise QueueFull(f"{MAX_QUEUED} jobs wait already; let some finish first.")
+                job = self.library.add_job(
+                    document_id,
+                    owner=owner,
+                    name=name or document.title,
+                    recipe=recipe,
+                    base_model=self.choice.name,
+                    studied=studied,
+                )
         elif job.state == "interrupted":
-            job = self.library.requeue_job(job.id, owner)
+            job = self.resume_job(job.id, owner=owner)
         self._worker.wake()
         return JobHandle(job.id, self, owner)
 
@@ -240,7 +245,9 @@ class LiftChat:
 
     def resume_job(self, job_id: str, *, owner: str = LOCAL) -> Job:
         """Queues an interrupted or failed job again; it goes on from its last checkpoint."""
-        job = self.library.requeue_job(job_id, owner)
+        self.library.job(job_id, owner)
+        with self._quotas.queueing(owner):
+            job = self.library.requeue_job(job_id, owner)
         self._worker.wake()
         return job
 
@@ -281,7 +288,7 @@ class LiftChat:
     def import_adapter(self, file: str | Path, *, owner: str = LOCAL) -> Adapter:
         """Takes in what `export_adapter` wrote, after checking all of it. Raises `UnsafeAdapter`,
         and keeps nothing then."""
-        return self._exchange.import_file(Path(file), owner)
+        return self._exchange.import_file(Path(file), somebody(owner))
 
     def export_vllm(self, adapter_id: str, folder: str | Path, *, owner: str = LOCAL) -> Serving:
         """Writes a folder that vLLM serves, and says how."""
@@ -321,7 +328,7 @@ class LiftChat:
         owner: str = LOCAL,
     ) -> Adapter:
         """Takes in the adapter of a repository on the Hub, after checking all of it."""
-        return self._exchange.pull(repo, revision, owner, token)
+        return self._exchange.pull(repo, revision, somebody(owner), token)
 
     def compatible(self, adapter: Adapter) -> str:
         """'' if the adapter fits the base model, else one sentence."""

@@ -1,9 +1,9 @@
 """Where the library lies, which base model, how the page is served.
 
 Flags win over the environment (`LIFT_CHAT_*`), the environment over `config.toml` in the user's
-configuration folder, that over the defaults. Knows nothing of what the values are used for. The
-Hub's own variables (`HF_HOME`, `HF_HUB_OFFLINE`, `HF_TOKEN`) are read by the Hub client and never
-changed here.
+configuration folder, that over the defaults; some of these are others on a hosted Space. Knows
+nothing of what the values are used for. The Hub's own variables (`HF_HOME`, `HF_HUB_OFFLINE`,
+`HF_TOKEN`) are read by the Hub client and never changed here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,26 @@ APP = "lift-chat"
 PREFIX = "LIFT_CHAT_"
 TRUE_WORDS = ("1", "on", "true", "yes")
 
+SPACE_DISK = Path("/data")
+"""Where a Space's lasting disk is mounted, if it has one; all else goes with a restart."""
+
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+def space_id() -> str | None:
+    """The Hugging Face Space that this process runs on, as the Hub's own variables say."""
+    return os.environ.get("SPACE_ID") if os.environ.get("SYSTEM") == "spaces" else None
+
+
+def default_home() -> Path:
+    if space_id() and SPACE_DISK.is_dir() and os.access(SPACE_DISK, os.W_OK):
+        return SPACE_DISK / APP
+    return user_data_path(APP, appauthor=False)
+
+
+def on_a_space(value: int) -> int | None:
+    """A limit that a desktop, where everything is one person's, does not have."""
+    return value if space_id() else None
 
 
 def config_file() -> Path:
@@ -54,7 +73,7 @@ class Settings(BaseSettings):
     run_history: ClassVar[bool] = False
     """Whether the page keeps inputs and outputs in the browser: never, books are private."""
 
-    home: Path = Field(default_factory=lambda: user_data_path(APP, appauthor=False))
+    home: Path = Field(default_factory=default_home)
     """The library's folder."""
 
     cache: Path = Field(default_factory=lambda: user_cache_path(APP, appauthor=False))
@@ -82,7 +101,8 @@ class Settings(BaseSettings):
     """Where jobs are absorbed: in this process, or as tasks of a Ray cluster."""
 
     host: str = Field("127.0.0.1", min_length=1)
-    """Address that the page is served on. One that other machines reach requires `auth`."""
+    """Address that the page is served on. One that other machines reach requires `auth`, but on a
+    Space, where visitors sign in."""
 
     port: int = Field(7860, ge=1, le=65535)
     """Port of the page."""
@@ -95,6 +115,18 @@ class Settings(BaseSettings):
 
     max_upload_mb: int = Field(100, ge=1, le=10_000)
     """Largest file that the page takes, in megabytes."""
+
+    quota_mb: int | None = Field(default_factory=lambda: on_a_space(2000), ge=1)
+    """What one person may keep, in megabytes."""
+
+    quota_documents: int | None = Field(default_factory=lambda: on_a_space(50), ge=1)
+    """How many documents one person may keep."""
+
+    quota_jobs: int | None = Field(default_factory=lambda: on_a_space(3), ge=1)
+    """How many jobs of one person may wait."""
+
+    free_disk_mb: int | None = Field(default_factory=lambda: on_a_space(2000), ge=1)
+    """Nothing is taken in while the library's disk has less than this left, in megabytes."""
 
     writer_url: str | None = None
     """An OpenAI-compatible endpoint that may write study questions, like http://localhost:8000/v1.
@@ -147,7 +179,8 @@ class Settings(BaseSettings):
         return word.upper() if info.field_name == "log_level" else word.lower()
 
     def _require_login(self) -> None:
-        if self.auth is not None or not (self.share or not is_loopback(self.host)):
+        reached = self.share or not is_loopback(self.host)
+        if self.auth is not None or not reached or (self.space and not self.share):
             return
         reach = "a shared link can be opened by" if self.share else f"{self.host} is reachable for"
         raise InvalidConfig(
@@ -159,6 +192,11 @@ class Settings(BaseSettings):
     def offline(self) -> bool:
         """Whether the Hub client was told not to use the network."""
         return os.environ.get("HF_HUB_OFFLINE", "").lower() in TRUE_WORDS
+
+    @property
+    def space(self) -> str | None:
+        """The Space that serves the page, where each visitor signs in; None on a desktop."""
+        return space_id()
 
 
 def is_loopback(host: str) -> bool:

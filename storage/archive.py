@@ -50,6 +50,15 @@ def write(folder: Path, names: Sequence[str], target: Path) -> Path:
     return target
 
 
+def unpacked_bytes(source: Path) -> int:
+    """What the archive says it unpacks to; reading stops there. Raises `UnsafeAdapter`."""
+    try:
+        with zipfile.ZipFile(source) as archive:
+            return sum(entry.file_size for entry in archive.infolist())
+    except _BROKEN as error:
+        raise UnsafeAdapter(f"{source.name} cannot be unpacked: {error}.") from error
+
+
 def extract(
     source: Path,
     into: Path,

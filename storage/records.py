@@ -11,6 +11,9 @@ from typing import Any, Literal
 LOCAL = "local"
 """Owner of everything on a desktop; on a hosted Space the owner is the signed-in account."""
 
+NOBODY = ""
+"""Owner of nothing: a visitor of a Space who has not signed in."""
+
 JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 JobRequest = Literal["", "keep", "discard"]
 

@@ -136,3 +136,58 @@ def test_the_hub_s_folder_is_never_changed(monkeypatch: pytest.MonkeyPatch) -> N
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().port = 1
+
+
+@pytest.fixture
+def on_a_space(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The Hub's variables, and a folder in the place of the lasting disk, not there yet."""
+    monkeypatch.setenv("SYSTEM", "spaces")
+    monkeypatch.setenv("SPACE_ID", "somebody/lift-chat")
+    monkeypatch.setattr("lift_chat.settings.SPACE_DISK", tmp_path / "data")
+    return tmp_path / "data"
+
+
+def test_a_space_is_what_gradio_takes_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gradio.utils import get_space
+
+    for system, name in (("", ""), ("spaces", ""), ("", "a/b"), ("spaces", "a/b"), ("x", "a/b")):
+        monkeypatch.setenv("SYSTEM", system)
+        monkeypatch.setenv("SPACE_ID", name)
+        assert (Settings().space or None) == (get_space() or None)
+        assert bool(Settings().space) == ((system, name) == ("spaces", "a/b"))
+
+
+def test_a_space_has_limits_and_a_desktop_has_none(on_a_space: Path) -> None:
+    settings = Settings(quota_documents=7)
+    assert (settings.quota_mb, settings.quota_documents, settings.quota_jobs) == (2000, 7, 3)
+    assert settings.free_disk_mb == 2000
+
+
+def test_a_library_outlives_a_restart_where_the_space_has_a_disk(on_a_space: Path) -> None:
+    usual = user_data_path("lift-chat", appauthor=False)
+    assert Settings().home == usual
+    on_a_space.mkdir()
+    assert Settings().home == on_a_space / "lift-chat"
+    assert Settings(home=on_a_space / "x").home == on_a_space / "x"
+
+
+def test_a_disk_that_cannot_be_written_to_is_none(
+    on_a_space: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_a_space.mkdir()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert Settings().home == user_data_path("lift-chat", appauthor=False)
+
+
+def test_a_folder_named_data_means_nothing_on_a_desktop(
+    on_a_space: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_a_space.mkdir()
+    monkeypatch.delenv("SYSTEM")
+    assert Settings().home == user_data_path("lift-chat", appauthor=False)
+
+
+def test_on_a_space_visitors_sign_in_instead(on_a_space: Path) -> None:
+    assert Settings(host="0.0.0.0").auth is None
+    with pytest.raises(InvalidConfig, match="LIFT_CHAT_AUTH"):
+        Settings(share=True)

@@ -49,7 +49,8 @@ class Api(ChatApi, ShareApi):
         made of them, or null."""
         owner = owner_of(request)
         config = LiftConfig.preset(preset, **(options or {}))
-        document = self.service.add_document(uploaded(file), name=name_of(file), owner=owner)
+        path = uploaded(file, owner)
+        document = self.service.add_document(path, name=name_of(file), owner=owner)
         handle = self.service.absorb(document.id, config, owner=owner)
         job = handle.status().job
         done = job.adapter_id if job.state == "done" else None
@@ -66,7 +67,8 @@ class Api(ChatApi, ShareApi):
         """What absorbing would cost: seconds, bytes, tokens. Stores the document only."""
         owner = owner_of(request)
         config = LiftConfig.preset(preset, **(options or {}))
-        document = self.service.add_document(uploaded(file), name=name_of(file), owner=owner)
+        path = uploaded(file, owner)
+        document = self.service.add_document(path, name=name_of(file), owner=owner)
         cost = self.service.estimate(document.id, config, owner=owner)
         return {**asdict(cost), "fits": cost.fits, "document_id": document.id}
 

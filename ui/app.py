@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
-from ui import absorb_tab, api, chat_tab, job_panel, library_tab, sheet, shell, style
+from lift_chat.settings import space_id
+from ui import absorb_tab, api, chat_tab, job_panel, library_tab, sheet, shell, sign_in, style
+from ui.gate import Gate
 from ui.quiet import QUIET
 from ui.words import TAGLINE
 
@@ -28,6 +31,7 @@ class Tabs:
     absorb: absorb_tab.AbsorbTab
     chat: chat_tab.ChatTab
     buttons: dict[str, gr.Tab]
+    sign_in: sign_in.SignIn | None
 
 
 def build_app(service: LiftChat) -> gr.Blocks:
@@ -42,12 +46,16 @@ def build_app(service: LiftChat) -> gr.Blocks:
         api.wire(service)
         shared, tabs = layout(service)
         wire(service, app, shared, tabs)
+    for event in app.fns.values():
+        if event.api_name not in api.ENDPOINTS:  # Gradio's sign-in button brings a public one
+            event.api_visibility = "private"
     app.queue(max_size=64, default_concurrency_limit=8, api_open=False)
     return app
 
 
 def layout(service: LiftChat) -> tuple[shell.Shell, Tabs]:
     style.header(service.health(), TAGLINE)
+    signing_in = sign_in.layout() if space_id() else None
     place = gr.Textbox(value="", visible=False, label="Place")
     with gr.Tabs(elem_id="tabs") as container:
         with gr.Tab("Library", id=shell.LIBRARY) as library_button:
@@ -58,7 +66,7 @@ def layout(service: LiftChat) -> tuple[shell.Shell, Tabs]:
             chat = chat_tab.layout()
     shared = shell.Shell(container, place, gr.State(""), gr.State(""), gr.Timer(shell.BUSY_SECONDS))
     buttons = dict(zip(shell.TABS, (library_button, absorb_button, chat_button), strict=True))
-    return shared, Tabs(library, absorb, chat, buttons)
+    return shared, Tabs(library, absorb, chat, buttons, signing_in)
 
 
 def wire(service: LiftChat, app: gr.Blocks, shared: shell.Shell, tabs: Tabs) -> None:
@@ -69,6 +77,9 @@ def wire(service: LiftChat, app: gr.Blocks, shared: shell.Shell, tabs: Tabs) -> 
     jobs = job_panel.JobHandlers(service)
     app.load(show, asked, view, **QUIET)
     app.load(jobs.open, None, [shared.job_id, *tabs.absorb.job.view], **QUIET)
+    if tabs.sign_in:
+        places = [tabs.library.drop, tabs.library.example, tabs.absorb.drop]
+        sign_in.wire(app, tabs.sign_in, places)
     present_chat = [tabs.chat.adapter, tabs.chat.room, tabs.chat.nothing]
     app.load(chat.refresh, tabs.chat.adapter, present_chat, **QUIET)
     app.load(open_place, shared.place, shared.tabs, js=shell.READ_TAB, **QUIET)
@@ -106,4 +117,14 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "theme": style.theme(),
         "css": sheet.CSS,
         "head": shell.APPLY_THEME,
+        "app_kwargs": {"middleware": gates(settings)},
     }
+
+
+def gates(settings: Settings) -> list[Middleware]:
+    """What stands between visitors and Gradio, where there are many. Gradio puts the session
+    outside of it."""
+    if not settings.space:
+        return []
+    limits = {"most_upload_mb": settings.quota_mb, "free_disk_mb": settings.free_disk_mb}
+    return [Middleware(Gate, public=api.ENDPOINTS, **limits)]

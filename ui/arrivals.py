@@ -12,6 +12,7 @@ import gradio as gr
 from lift_chat.errors import LiftChatError
 from ui.errors import page
 from ui.owner import owner_of, token_of
+from ui.payloads import uploaded
 from ui.quiet import QUIET
 from ui.words import ARRIVAL_HELP, SORRY
 
@@ -64,7 +65,8 @@ class ArrivalHandlers:
         if not path:
             return
         try:
-            _greet(self.service.import_adapter(path, owner=owner_of(request)))
+            owner = owner_of(request)
+            _greet(self.service.import_adapter(uploaded(path, owner), owner=owner))
         except LiftChatError as error:
             gr.Warning(html.escape(str(error)), title=SORRY)
 

@@ -165,8 +165,9 @@ class ChatHandlers:
         return self._history(conversation_id, owner), question
 
     @page
-    def stop(self, conversation_id: str) -> None:
+    def stop(self, conversation_id: str, request: gr.Request | None = None) -> None:
         if conversation_id in self.stops:
+            self.service.messages(conversation_id, owner=owner_of(request))
             self.stops[conversation_id].set()
 
     @page

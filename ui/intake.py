@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from lift_chat.errors import LiftChatError
+from ui.payloads import theirs
 from ui.words import SORRY
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def read_in(service: LiftChat, path: str | None, owner: str) -> str:
     if not path:
         return ""
     try:
-        return service.add_document(path, name=Path(path).name, owner=owner).id
+        upload = theirs(Path(path), owner)
+        return service.add_document(upload, name=upload.name, owner=owner).id
     except LiftChatError as error:
         gr.Warning(html.escape(str(error)), title=SORRY)
         return ""

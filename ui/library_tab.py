@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from lift_chat.examples import EXAMPLE
+from lift_chat.settings import space_id
 from storage.records import Job
 from ui import arrivals, cards, details, shell
 from ui.chat_choices import troubles
@@ -18,7 +19,7 @@ from ui.errors import page
 from ui.intake import read_in
 from ui.owner import owner_of
 from ui.quiet import QUIET
-from ui.words import DOCUMENT_TYPES, FIRST_VISIT, SMALL_PRINT
+from ui.words import DOCUMENT_TYPES, FIRST_VISIT, FIRST_VISIT_OF_SPACE, SMALL_PRINT
 
 if TYPE_CHECKING:
     from lift_chat.service import LiftChat
@@ -43,7 +44,8 @@ class LibraryTab:
 
 
 def layout() -> LibraryTab:
-    hero = gr.HTML(cards.hero(FIRST_VISIT, SMALL_PRINT), elem_id="hero")
+    first_visit = FIRST_VISIT_OF_SPACE if space_id() else FIRST_VISIT
+    hero = gr.HTML(cards.hero(first_visit, SMALL_PRINT), elem_id="hero")
     with gr.Row(elem_classes="lc-intake"):
         drop = gr.File(
             label="Drop a PDF or a book",

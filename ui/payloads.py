@@ -13,8 +13,10 @@ from typing import Any
 from gradio.utils import get_upload_folder
 
 from lift_chat.errors import InvalidConfig
+from lift_chat.quotas import somebody
 from lift_chat.study_list import page_of, span_of
 from storage.records import Adapter, Document, Job, Message, Page, StudyItem
+from ui.private_files import FILES
 from ui.words import UPLOAD_FIRST
 
 Json = dict[str, Any]
@@ -27,19 +29,26 @@ ITEM = {"question": str, "answer": str, "kind": str, "evidence": str, "origin": 
 """The shape of a study item over the API."""
 
 
-def uploaded(file: Any) -> Path:
-    """The uploaded file's path. Raises `InvalidConfig` for any other path on the server."""
+def uploaded(file: Any, owner: str) -> Path:
+    """The path of a file that `owner` uploaded. Raises `InvalidConfig` for any other path on the
+    server, `SignInNeeded` for nobody."""
     given = file.get("path") if isinstance(file, Mapping) else file
-    path = Path(str(given or "")).resolve()
+    path = theirs(Path(str(given or "")).resolve(), owner)
     if not path.is_relative_to(Path(get_upload_folder()).resolve()) or not path.is_file():
         raise InvalidConfig(UPLOAD_FIRST)
     return path
 
 
+def theirs(path: Path, owner: str) -> Path:
+    """As `uploaded`, of a path that Gradio has found to be one of an upload."""
+    if not FILES.belongs(path, somebody(owner)):
+        raise InvalidConfig(UPLOAD_FIRST)
+    return path
+
+
 def name_of(file: Mapping[str, Any]) -> str:
-    """The name the caller gave the file, without folders."""
-    original = file.get("orig_name") if isinstance(file, Mapping) else None
-    return Path(str(original)).name if original else uploaded(file).name
+    """The name the caller gave the file, without folders; "" where there is none."""
+    return Path(str(file.get("orig_name") or file.get("path") or "")).name
 
 
 def messages_of(messages: Any) -> str | list[Message]:

@@ -40,8 +40,8 @@ class ShareApi:
         self, file: dict[str, Any], request: gr.Request | None = None
     ) -> dict[str, Any]:
         """Takes in what `export_adapter` gave; it is checked before it is kept."""
-        arrived = self.service.import_adapter(uploaded(file), owner=owner_of(request))
-        return adapter_json(arrived)
+        owner = owner_of(request)
+        return adapter_json(self.service.import_adapter(uploaded(file, owner), owner=owner))
 
     @endpoint
     def leak(self, adapter_id: str, request: gr.Request | None = None) -> dict[str, Any] | None:

@@ -10,6 +10,10 @@ FIRST_VISIT = (
     "Drop a PDF or a book. lift-chat reads it until a small model knows it by heart, on this "
     "machine; afterwards you ask the model, not the file."
 )
+FIRST_VISIT_OF_SPACE = (
+    "lift-chat reads a PDF or a book until a small model knows it by heart; afterwards you ask the "
+    "model, not the file."
+)
 SMALL_PRINT = (
     "PDF, EPUB, Word, HTML, Markdown and plain text. It stays where lift-chat runs. The example is "
     "a short report of an expedition that never was."
@@ -34,6 +38,20 @@ NOT_IN_CONVERSATION = "That question is no longer in the conversation."
 CHOOSE_DOCUMENT = "Choose a document first."
 CHOOSE_ADAPTER = "Choose something absorbed to talk to first."
 UPLOAD_FIRST = "The file has to be uploaded to this server first; paths on the server are refused."
+
+SIGN_IN, SIGN_OUT = "Sign in with Hugging Face", "Sign out ({})"
+DUPLICATE = "Duplicate this Space"
+WHY_SIGN_IN = (
+    "Sign in to read a document in: what you keep here is then yours alone, and what you push goes "
+    "to repositories of your own, the only ones that this page may touch."
+)
+SIGN_IN_TO_UPLOAD = "Sign in with Hugging Face to upload a file."
+NOT_YOURS = "There is no such thing, or it is not yours; if your sign-in has ended, sign in again."
+OTHER_SITE = "A page of another site cannot act for you here."
+TOO_LARGE = (
+    "That is more than one person may send here; delete what you do not need, or wait a day."
+)
+UPLOADS_FULL = "The disk of this server is nearly full, so nothing more is taken in for now."
 
 CLOSED_BOOK = "From the weights alone"
 EXAM_HELP = (

@@ -7,6 +7,7 @@ then published like any other adapter. Knows no front end.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,16 @@ MOST_BYTES = 16 << 30
 
 
 class Exchange:
-    """`add_document(path, name, owner)` reads a file in as any other upload."""
+    """`add_document(path, name, owner)` reads a file in as any other upload, and `room(owner,
+    bytes)` holds room for what arrives."""
 
-    def __init__(self, library: Library, add_document: Callable[..., Document]) -> None:
-        self._library, self._add_document = library, add_document
+    def __init__(
+        self,
+        library: Library,
+        add_document: Callable[..., Document],
+        room: Callable[[str, int], AbstractContextManager[None]],
+    ) -> None:
+        self._library, self._add_document, self._room = library, add_document, room
 
     def export(self, adapter: Adapter, target: Path, *, document: bool) -> Path:
         """Writes `target`, a .zip, with the adapter and, if wanted, its document.
@@ -66,7 +73,8 @@ class Exchange:
         """
         if not file.is_file():
             raise NotFound(f"There is no file {file.name}.")
-        with self._library.scratch() as folder:
+        size = archive.unpacked_bytes(file)
+        with self._room(owner, size), self._library.scratch() as folder:
             limits = {"most_files": MOST_FILES, "most_bytes": MOST_BYTES}
             archive.extract(file, folder, allowed=allowed, **limits)
             return self.keep(open_parcel(folder), owner, f"file:{file.name}")
@@ -86,7 +94,8 @@ class Exchange:
             if known.origin == origin and known.state == "ready":
                 return known
         listing = inspect_listing(remote.files)
-        with self._library.scratch() as folder:
+        size = sum(remote.files[name] for name in (*listing.first, *listing.then))
+        with self._room(owner, size), self._library.scratch() as folder:
             fetch(remote, listing.first, folder, token=token, most_bytes=MOST_BYTES)
             inspect_config(folder, known_as=repo)
             fetch(remote, listing.then, folder, token=token, most_bytes=MOST_BYTES)

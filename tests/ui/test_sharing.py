@@ -32,18 +32,26 @@ def picked(fake: FakeLiftChat, note: Path) -> tuple[str, str]:
     return "adapter", absorbed(fake, note)
 
 
+def upload(name: str, data: bytes) -> str:
+    """Where Gradio puts what was dropped on the page."""
+    folder = Path(get_upload_folder()) / "dropped"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+    return str(folder / name)
+
+
 def test_only_adapters_can_be_shared(share: ShareHandlers, picked: tuple[str, str]) -> None:
     assert share.show(picked)[BOX]["visible"] is True
     assert share.show(("document", "any"))[BOX]["visible"] is False
     assert share.show(("", ""))[BOX]["visible"] is False
 
 
-def test_an_export_is_named_after_the_adapter_in_a_folder_nobody_guesses(
+def test_an_export_is_named_after_the_adapter_and_lies_where_gradio_serves_it(
     share: ShareHandlers, picked: tuple[str, str]
 ) -> None:
-    first, second = (Path(share.export(picked, True)["value"]) for _ in range(2))
-    assert first.name == "A-Note.zip" and first.read_text() == "A Note True"
-    assert first.is_relative_to(get_upload_folder()) and first.parent != second.parent
+    file = Path(share.export(picked, True)["value"])
+    assert file.name == "A-Note.zip" and file.read_text() == "A Note True"
+    assert file.is_relative_to(get_upload_folder())
 
 
 def test_a_push_is_private_unless_asked_otherwise(
@@ -75,10 +83,9 @@ def test_another_choice_takes_question_file_and_result_away(
 
 
 def test_what_arrives_says_where_it_came_from(
-    arrivals: ArrivalHandlers, fake: FakeLiftChat, tmp_path: Path
+    arrivals: ArrivalHandlers, fake: FakeLiftChat
 ) -> None:
-    (tmp_path / "sea <b>.zip").write_text("sea")
-    arrivals.take_in(str(tmp_path / "sea <b>.zip"))
+    arrivals.take_in(upload("sea <b>.zip", b"sea"))
     assert arrivals.pull(" you/tale ", " v2 ") == ("", "")
     pulled, dropped = fake.adapters()
     assert "you/tale on the Hub, version v2" in cards.adapter_details(pulled, "", "")
@@ -86,9 +93,8 @@ def test_what_arrives_says_where_it_came_from(
 
 
 def test_a_refused_file_leaves_the_drop_zone_free(
-    arrivals: ArrivalHandlers, fake: FakeLiftChat, tmp_path: Path
+    arrivals: ArrivalHandlers, fake: FakeLiftChat
 ) -> None:
-    (tmp_path / "bad.zip").write_bytes(b"")
     with pytest.warns(UserWarning, match=r"^bad\.zip is no export"):
-        arrivals.take_in(str(tmp_path / "bad.zip"))
+        arrivals.take_in(upload("bad.zip", b""))
     assert fake.adapters() == []
