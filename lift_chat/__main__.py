@@ -78,7 +78,12 @@ def misplaced_packages(beside: Path) -> str:
     return ""
 
 
-def configure_logging(level: str) -> None:
+def configure_process(level: str) -> None:
+    """What is logged, and that the Hub's client tells the Hub nothing but what it is asked to.
+
+    The client reads that when it is imported, so this comes before everything else.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     logging.basicConfig(level=level, format=LOG_FORMAT, stream=sys.stderr)
     for name, quiet in QUIETED.items():
         logging.getLogger(name).setLevel(quiet)
@@ -89,7 +94,7 @@ def configure_logging(level: str) -> None:
 
 def open_service(settings: Settings, *, worker: bool) -> LiftChat:
     """For commands: only warnings are logged, results are what they print."""
-    configure_logging("WARNING")
+    configure_process("WARNING")
     from lift_chat.service import LiftChat
 
     return LiftChat.open(settings=settings, worker=worker)
@@ -104,7 +109,7 @@ def read_library(settings: Settings) -> Library:
 def change_library(settings: Settings) -> Library:
     from storage.library import Library
 
-    configure_logging("WARNING")
+    configure_process("WARNING")
     if not settings.home.is_dir():
         raise NotFound(f"There is no library in {settings.home}.")
     return Library.open(settings.home)
@@ -112,7 +117,7 @@ def change_library(settings: Settings) -> Library:
 
 def load_base(settings: Settings) -> Callable[[], LoadedModel]:
     # At once: libraries may have something to say when they are imported.
-    configure_logging("WARNING")
+    configure_process("WARNING")
 
     def load() -> LoadedModel:
         from lift_chat.evaluation.measuring import load_base
@@ -124,7 +129,7 @@ def load_base(settings: Settings) -> Callable[[], LoadedModel]:
 
 def serve(settings: Settings, *, browser: bool) -> None:
     """Returns after SIGTERM or SIGINT, with everything closed."""
-    configure_logging(settings.log_level)
+    configure_process(settings.log_level)
     log = logging.getLogger(__name__)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -96,10 +96,11 @@ class Adapter:
 
     def summary(self) -> str:
         """Two sentences about what was absorbed, from the numbers kept with the adapter."""
-        losses = [self.metrics.get(name) for name in ("loss_before", "loss_after")]
+        before, after = self.metrics.get("loss_before"), self.metrics.get("loss_after")
         learned = ""
-        if all(type(loss) in (int, float) for loss in losses):  # they may come from elsewhere
-            learned = " Loss on the document: {:.2f} before, {:.2f} after.".format(*losses)
+        # They may come from elsewhere, and be anything.
+        if isinstance(before, int | float) and isinstance(after, int | float):
+            learned = f" Loss on the document: {before:.2f} before, {after:.2f} after."
         base = self.made_for if self.is_foreign else self.base_model
         size = f"{self.bytes / 1e6:.1f} MB"
         return f"“{self.name}”: {self.kind} adapter ({size}) for {base}.{learned}"

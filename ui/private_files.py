@@ -30,7 +30,7 @@ class PrivateFiles:
     def hand_out(self, path: str | Path, owner: str) -> str:
         """Moves the file to where Gradio serves it, to `owner` alone; the new path."""
         # Wherever else it lay, Gradio would copy it to that place, and the copy had no owner.
-        target = save_file_to_cache(path, get_upload_folder())
+        target: str = save_file_to_cache(path, get_upload_folder())
         self.give(target, owner)
         Path(path).unlink()
         return target

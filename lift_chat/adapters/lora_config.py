@@ -56,7 +56,7 @@ def parse(values: dict[str, Any]) -> LoraConfig:
     rank, alpha = values.get("r"), values.get("lora_alpha")
     if type(rank) is not int or not 1 <= rank <= MOST_RANK:
         raise AdapterDamaged(f"{CONFIG_FILE} names an unusable rank; 1 to {MOST_RANK} are loaded.")
-    if type(alpha) not in (int, float) or not 0 < alpha <= MOST_ALPHA:
+    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0 < alpha <= MOST_ALPHA:
         raise AdapterDamaged(f"{CONFIG_FILE} names an unusable alpha.")
     if not _are_names(values.get("target_modules"), _MODULE):
         raise AdapterDamaged(

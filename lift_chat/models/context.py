@@ -202,8 +202,7 @@ def _excerpt(
 
 def _prompt(loaded: LoadedModel, title: str, messages: Sequence[Message], shown: str) -> list[int]:
     turns = [{"role": message.role, "content": message.content} for message in messages]
-    if title or shown:
-        turns[0]["content"] = frame(title, turns[0]["content"], shown)
+    turns[0]["content"] = frame(title, turns[0]["content"], shown)
     return prompt_ids(loaded, turns)
 
 

@@ -30,9 +30,11 @@ Turn = Mapping[str, str]
 
 
 def frame(title: str, question: str, excerpt: str = "") -> str:
-    """The first user turn; the same words with and without a document."""
+    """The first user turn; the same words with and without a document, and none of them where
+    there is no title of one."""
     passage = f"{excerpt}{GAP}" if excerpt else ""
-    return f"{passage}Answer the question based on “{title}”.{GAP}{question}"
+    asked = f"Answer the question based on “{title}”.{GAP}" if title else ""
+    return f"{passage}{asked}{question}"
 
 
 def recite(title: str, head: str, tail: str) -> str:

@@ -103,30 +103,23 @@ class Exchange:
 
     def keep(self, parcel: Parcel, owner: str, origin: str) -> Adapter:
         """What was inspected, published; its files are moved out of the parcel's folder."""
-        document, fresh = self._arrived(parcel, owner)
-        try:
-            return self._publish(parcel, document, owner, origin)
-        except BaseException:
-            if document is not None and fresh:
-                self._library.delete_document(document.id, owner)
-            raise
-
-    def _arrived(self, parcel: Parcel, owner: str) -> tuple[Document | None, bool]:
-        """The parcel's document in the library, and whether it came with it."""
         known = self._library.find_document(parcel.facts.document, owner)
         if known is not None or parcel.original is None:
-            return known, False
+            return self._publish(parcel, known, owner, origin)
         name = Path(parcel.facts.document_name).name or parcel.original.name
         document = self._add_document(parcel.original, name=name, owner=owner)
-        if document.sha256 != parcel.facts.document:
-            self._library.delete_document(document.id, owner)
-            raise UnsafeAdapter("The document in it is not the one that the adapter was made of.")
         try:
-            self._library.set_study_items(document.id, owner, parcel.study)
-        except ValueError as error:
+            self._keep_study(parcel, document)
+            return self._publish(parcel, document, owner, origin)
+        except BaseException:
             self._library.delete_document(document.id, owner)
-            raise UnsafeAdapter(f"The study questions in it do not fit: {error}.") from error
-        return document, True
+            raise
+
+    def _keep_study(self, parcel: Parcel, document: Document) -> None:
+        try:
+            self._library.set_study_items(document.id, document.owner, parcel.study)
+        except ValueError as error:
+            raise UnsafeAdapter(f"The study questions in it do not fit: {error}") from error
 
     def _publish(
         self, parcel: Parcel, document: Document | None, owner: str, origin: str

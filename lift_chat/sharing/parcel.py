@@ -77,6 +77,9 @@ def open_parcel(folder: Path, *, known_as: str = "") -> Parcel:
     originals = [folder / name for name in there if ORIGINAL.fullmatch(name)]
     if len(originals) > 1:
         raise UnsafeAdapter("There is more than one document in it.")
+    for original in originals:
+        if sha256_of(original) != facts.document:
+            raise UnsafeAdapter("The document in it is not the one that the adapter was made of.")
     items = _study(folder / STUDY) if STUDY in there else ()
     inspect_weights(folder, facts)
     return Parcel(folder, facts, originals[0] if originals else None, items)

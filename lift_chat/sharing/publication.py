@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lift_chat import __version__
 from lift_chat.adapters import lora
 from lift_chat.adapters.folder import CONFIG_FILE, WEIGHTS_FILE, read_config
-from lift_chat.errors import AdapterMismatch, NotConfirmed
+from lift_chat.errors import AdapterMismatch, InvalidConfig, NotConfirmed
 from lift_chat.foreign_values import as_count
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.models.engine import Engine, mismatch_of
@@ -71,10 +72,16 @@ class Publication:
     ) -> Pushed:
         """The adapter with its card in the repository `repo`, private unless `public`.
 
-        Raises `InvalidConfig` for a `repo` that is not “user/name”, `AdapterMismatch` unless the
-        adapter fits the loaded base, `NotConfirmed` with what the adapter gives away, `HubRefused`.
+        Raises `InvalidConfig` for a `repo` that is not “user/name” and for an adapter that another
+        program made, `AdapterMismatch` unless the adapter fits the loaded base, `NotConfirmed` with
+        what the adapter gives away, `HubRefused`.
         """
         require_repository(repo)
+        if adapter.is_foreign:
+            raise InvalidConfig(
+                f"“{adapter.name}” was made by another program, so there is nothing that its card "
+                f"could say; share it from where it came from."
+            )
         origin = self._origin(adapter)
         leak = _result(self.leak(adapter)) if public else None
         if public and not confirmed:
@@ -113,7 +120,9 @@ class Publication:
         base = self._engine.base
         if mismatch := mismatch_of(adapter, base):
             raise AdapterMismatch(mismatch)
-        return BaseOrigin.of(base.identity, self._settings.reader)
+        origin = BaseOrigin.of(base.identity, self._settings.reader)
+        # What another program made knows of no reader.
+        return replace(origin, reader=None) if adapter.is_foreign else origin
 
     def _text(self, adapter: Adapter) -> str:
         """What the adapter has absorbed, or "" where that is not here."""
@@ -149,7 +158,8 @@ class Publication:
 
 def _trained_title(adapter: Adapter, source: Document | None) -> str:
     """What the document was called in training; runs are named after it unless told otherwise."""
-    return (source.title or source.name) if source else adapter.name
+    named = "" if adapter.is_foreign else adapter.name
+    return (source.title or source.name) if source else named
 
 
 def _with_reader(reader: Path, folder: Path) -> list[str]:

@@ -168,3 +168,14 @@ def test_ctrl_c_while_absorbing_keeps_a_checkpoint_and_resume_goes_on(
 def step_of(home: Path) -> int:
     with Library.read_only(home) as library:
         return max((job.step for job in library.jobs(LOCAL) if job.stage == "training"), default=0)
+
+
+def test_the_hubs_client_is_told_to_tell_nothing_before_it_is_imported() -> None:
+    code = (
+        "import sys, lift_chat.__main__ as m; assert 'huggingface_hub' not in sys.modules;"
+        "m.configure_process('WARNING'); from huggingface_hub import constants;"
+        "print(constants.HF_HUB_DISABLE_TELEMETRY)"
+    )
+    bare = {name: value for name, value in os.environ.items() if name != "HF_HUB_DISABLE_TELEMETRY"}
+    told = subprocess.run([sys.executable, "-c", code], env=bare, capture_output=True, text=True)
+    assert told.stdout.strip() == "True", told.stderr

@@ -270,6 +270,18 @@ def test_a_file_that_is_not_the_one_that_was_told_is_not_taken(
     assert files_below(tmp_path) == {"README.md": FILES["README.md"]}
 
 
+def test_a_file_that_goes_on_past_its_size_is_not_read_to_its_end(
+    hub: FakeHub, tmp_path: Path
+) -> None:
+    hub.add(BOOK, FILES)
+    found = look(BOOK, token=False)
+    endless = Answer(body=b"x" * (8 << 20))
+    hub.route("GET", f"/{BOOK}/resolve/.*", lambda request, found: endless)
+    with pytest.raises(HubRefused, match="larger than the Hub said"):
+        fetch(found, ["README.md"], tmp_path, token=False, most_bytes=MOST)
+    assert files_below(tmp_path) == {}
+
+
 def test_a_file_that_was_there_before_stays_until_the_new_one_is_whole(
     hub: FakeHub, tmp_path: Path
 ) -> None:

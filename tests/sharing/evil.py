@@ -168,6 +168,11 @@ def with_study(line: bytes) -> Maker:
     return change
 
 
+def another_document(folder: Path) -> None:
+    (folder / "document").mkdir()
+    (folder / "document/original.txt").write_text("The lamp.")
+
+
 def two_documents(folder: Path) -> None:
     (folder / "document").mkdir()
     for kind in ("txt", "md"):
@@ -283,6 +288,7 @@ ADAPTERS: dict[str, Evil] = {
     "a revision that is a command": Evil(told(base_revision="x; rm -rf"), "base_revision"),
     "an entry too many": Evil(told(owner="root"), "owner"),
     "two documents": Evil(two_documents, "more than one document"),
+    "another document": Evil(another_document, "not the one that"),
     "questions that are none": Evil(with_study(b'{"question": 1}\n'), "study questions"),
     "a question of another origin": Evil(
         with_study(json.dumps({**ITEM, "origin": "root"}).encode() + b"\n"), "origin"

@@ -16,6 +16,7 @@ from lift_chat.models.loading import LoadedModel
 from lift_chat.service import LiftChat
 from lift_chat.settings import Settings
 from lift_chat.sharing.facts import FACTS_FILE, public_metrics
+from lift_chat.sharing.parcel import STUDY
 from storage.records import Adapter, StudyItem
 from tests.conftest import QUICK
 from tests.sharing import evil
@@ -150,9 +151,25 @@ def test_what_cannot_be_exported_is_said(app: LiftChat, adapter: Adapter, tmp_pa
 def test_a_document_that_is_another_one_is_refused_with_its_adapter(
     app: LiftChat, adapter: Adapter, elsewhere: LiftChat, tmp_path: Path
 ) -> None:
+    """Also where that other one is here already: nothing happens to it."""
+    other = tmp_path / "other.txt"
+    other.write_bytes(b"Another book altogether, about something else.")
+    mine = elsewhere.add_document(other)
     file = app.export_adapter(adapter.id, tmp_path / "tale.zip", document=True)
-    evil.rewrite(file, {"document/original.txt": b"Another book altogether, about something else."})
-    with pytest.raises(UnsafeAdapter, match="not the one that the adapter was made of"):
+    for text in (other.read_bytes(), b"One more book, which nobody has."):
+        evil.rewrite(file, {"document/original.txt": text})
+        with pytest.raises(UnsafeAdapter, match="not the one that the adapter was made of"):
+            elsewhere.import_adapter(file)
+    assert elsewhere.documents() == [mine] and elsewhere.adapters() == []
+
+
+def test_questions_about_what_is_not_in_the_document_are_refused_with_it(
+    app: LiftChat, adapter: Adapter, elsewhere: LiftChat, tmp_path: Path
+) -> None:
+    file = app.export_adapter(adapter.id, tmp_path / "tale.zip", document=True)
+    beyond = json.dumps({**evil.ITEM, "end": 10_000}).encode() + b"\n"
+    evil.rewrite(file, {STUDY: beyond})
+    with pytest.raises(UnsafeAdapter, match=r"do not fit: .* not within \d+ characters\.$"):
         elsewhere.import_adapter(file)
     assert elsewhere.documents() == [] and elsewhere.adapters() == []
 

@@ -60,6 +60,11 @@ class Visitor:
     def post(self, path: str, body: Any, **options: Any) -> httpx.Response:
         return self.http.post(path, json=body, **options)
 
+    def status(self, method: str, path: str, **options: Any) -> int:
+        """Without waiting for the answer's end, which an open stream does not have."""
+        with self.http.stream(method, path, **options) as answer:
+            return answer.status_code
+
     def begin(self, name: str, *data: Any) -> httpx.Response:
         return self.post(f"/gradio_api/call/{name}", {"data": list(data)})
 

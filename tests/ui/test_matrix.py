@@ -355,18 +355,19 @@ def test_a_page_session_is_its_visitors_alone(
     for stranger in (bob, space.visitor()):
         gone = {"session_hash": "alices-hash", "fn_index": show._id, "event_id": event}
         own = {**gone, "session_hash": f"own-{stranger.cookie[-6:]}"}
+        hers = {"session_hash": "alices-hash"}
         refused = [
-            stranger.post("/gradio_api/queue/join", body),
-            stranger.get("/gradio_api/queue/data", params={"session_hash": "alices-hash"}),
-            stranger.get("/gradio_api/heartbeat/alices-hash"),
-            stranger.get("/gradio_api/deep_link", params={"session_hash": "alices-hash"}),
-            stranger.post("/gradio_api/cancel", gone),
-            stranger.post("/gradio_api/cancel", own),
-            stranger.get(f"/gradio_api/call/chat/{event}"),
-            stranger.get(f"/gradio_api/call/v2/chat/{event}"),
-            stranger.post(f"/gradio_api/stream/{event}/close", {}),
+            stranger.status("POST", "/gradio_api/queue/join", json=body),
+            stranger.status("GET", "/gradio_api/queue/data", params=hers),
+            stranger.status("GET", "/gradio_api/heartbeat/alices-hash"),
+            stranger.status("GET", "/gradio_api/deep_link", params=hers),
+            stranger.status("POST", "/gradio_api/cancel", json=gone),
+            stranger.status("POST", "/gradio_api/cancel", json=own),
+            stranger.status("GET", f"/gradio_api/call/chat/{event}"),
+            stranger.status("GET", f"/gradio_api/call/v2/chat/{event}"),
+            stranger.status("POST", f"/gradio_api/stream/{event}/close", json={}),
         ]
-        assert [answer.status_code for answer in refused] == [404] * len(refused)
+        assert refused == [404] * len(refused)
     told = alice.get("/gradio_api/queue/data", params={"session_hash": "alices-hash"}).text
     assert "The Lamp of Orrin Vale" in told, "what was refused took nothing away"
 
@@ -376,7 +377,7 @@ def test_what_a_program_asked_for_is_read_by_itself_alone(
 ) -> None:
     event = alice.begin("get_adapter", has.adapter).json()["event_id"]
     for stranger in (bob, space.visitor()):
-        assert stranger.get(f"/gradio_api/call/get_adapter/{event}").status_code == 404
+        assert stranger.status("GET", f"/gradio_api/call/get_adapter/{event}") == 404
     assert "Alice's own" in alice.get(f"/gradio_api/call/get_adapter/{event}").text
 
 
