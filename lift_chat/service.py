@@ -466,7 +466,7 @@ class LiftChat:
         if self.settings.executor == "local":
             return Worker(self.library, self.engine, self._costs, self._writer)
         means = Means.of(self.settings, self.choice.name)
-        return Dispatcher(self.library, means, connector(self.settings.executor, means))
+        return Dispatcher(self.library, means, connector(self.settings, means))
 
     def _writer(self) -> EndpointWriter:
         """Raises `InvalidConfig` where the settings name no endpoint."""

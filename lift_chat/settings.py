@@ -97,8 +97,25 @@ class Settings(BaseSettings):
     threads: int | None = Field(None, ge=1, le=1024)
     """CPU threads that torch may use; None leaves the choice to torch."""
 
-    executor: Literal["local", "ray"] = "local"
-    """Where jobs are absorbed: in this process, or as tasks of a Ray cluster."""
+    executor: Literal["local", "ray", "hf-jobs"] = "local"
+    """Where documents are absorbed: in this process, as tasks of a Ray cluster, or as Hugging Face
+    Jobs, which the account that is logged in pays for."""
+
+    jobs_source: str | None = None
+    """What pip installs lift-chat from in a container of Hugging Face Jobs, like
+    git+https://github.com/user/lift-chat@COMMIT; not needed where the image has it."""
+
+    jobs_image: str | None = None
+    """Image of that container, if it is to have lift-chat already, or another Python for pip."""
+
+    jobs_flavor: str = Field("l4x1", min_length=1)
+    """The Hub's name of the machine for each document."""
+
+    jobs_hours: float = Field(12.0, gt=0, le=24 * 30)
+    """The longest time that one document may take there."""
+
+    jobs_at_once: int = Field(4, ge=1, le=100)
+    """Documents that are worked on there at the same time."""
 
     host: str = Field("127.0.0.1", min_length=1)
     """Address that the page is served on. One that other machines reach requires `auth`, but on a

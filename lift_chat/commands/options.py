@@ -45,7 +45,7 @@ Executor = Annotated[
     typer.Option(
         "--executor",
         metavar="EXECUTOR",
-        help="Absorb now, here (local) or as tasks of a Ray cluster (ray).",
+        help="Absorb now: local (here), ray (on a cluster) or hf-jobs (machines of Hugging Face).",
         show_default=False,
     ),
 ]

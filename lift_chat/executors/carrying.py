@@ -41,12 +41,13 @@ CONTACT_SECONDS = 0.25
 def carry_out(order: Path, work: Path, results: Path, contact: Contact) -> None:
     """Fills the empty folder `results`, also where the order cannot be carried out.
 
-    Checkpoints lie in `work`, from which the run goes on if there are any. Raises only what
-    `contact` raises, and OSError if not even the failure can be written.
+    Checkpoints lie in `work`, made if need be, from which the run goes on if there are any.
+    Raises only what `contact` raises, and OSError if not even the failure can be written.
     """
     line = _Line(contact)
     outcome: Made | Left | Failed
     try:
+        work.mkdir(parents=True, exist_ok=True)
         outcome = _absorb(Order.read(order), work, results, line)
     except _NoContact as error:
         raise error.reason from None

@@ -119,6 +119,7 @@ class Dispatcher:
             try:
                 over = self._look(run)
             except Exception as error:
+                run.task.ask("discard")
                 run.task.end()
                 self._fail(run, error)
                 over = True

@@ -21,7 +21,7 @@ class Task(Protocol):
         """None while it goes on. All that it said can be had from `messages` once it is over."""
 
     def end(self) -> None:
-        """Stops it at once, whatever it does."""
+        """Stops it, or looks after it no longer: what it was asked for last may still happen."""
 
 
 class Executor(Protocol):

@@ -103,7 +103,7 @@ def elsewhere(
 ) -> Callable[..., LiftChat]:
     """Opens the app with `threads` as its executor, and with other settings if there are any."""
 
-    def connector(name: str, means: Means) -> Callable[[], Executor]:
+    def connector(settings: Settings, means: Means) -> Callable[[], Executor]:
         return lambda: threads
 
     monkeypatch.setattr("lift_chat.service.connector", connector)

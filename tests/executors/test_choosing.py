@@ -25,7 +25,9 @@ def test_without_ray_one_sentence_says_what_to_install_and_the_library_stays_fre
 
 
 def test_an_executor_that_there_is_not_is_one_sentence(bare_environment: None) -> None:
-    with pytest.raises(InvalidConfig, match="--executor: 'slurm' should be 'local' or 'ray'"):
+    with pytest.raises(
+        InvalidConfig, match="--executor: 'slurm' should be 'local', 'ray' or 'hf-jobs'"
+    ):
         Settings(executor="slurm")
 
 

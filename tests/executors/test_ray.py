@@ -20,6 +20,7 @@ from storage.records import LOCAL, Adapter
 from tests.conftest import QUICK, STUDIED, TALE, facts
 
 pytestmark = [
+    pytest.mark.slow,
     # Ray leaves its connections to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
