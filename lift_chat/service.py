@@ -40,6 +40,7 @@ from lift_chat.quotas import Quotas, somebody
 from lift_chat.selection import Selection
 from lift_chat.settings import Settings
 from lift_chat.sharing.exchange import Exchange
+from lift_chat.sharing.keeping import Keeping, Kept
 from lift_chat.sharing.leak import Leak
 from lift_chat.sharing.publication import Publication
 from lift_chat.sharing.vllm import Serving
@@ -76,6 +77,7 @@ class LiftChat:
         self._chat = Chat(library, self.engine)
         self._quotas = Quotas(library, settings)
         self._exchange = Exchange(library, self.add_document, self._quotas.intake)
+        self._keeping = Keeping(library, self._exchange)
         self._publication = Publication(
             library, self.engine, self._chat.tree, self.choice.name, settings
         )
@@ -270,7 +272,9 @@ class LiftChat:
         note: str | None = None,
         owner: str = LOCAL,
     ) -> Adapter:
-        return self.library.update_adapter(adapter_id, owner, name=name, tags=tags, note=note)
+        changed = self.library.update_adapter(adapter_id, owner, name=name, tags=tags, note=note)
+        self._keeping.changed(adapter_id, owner)
+        return changed
 
     def delete_adapter(self, adapter_id: str, *, owner: str = LOCAL) -> int:
         """Bytes freed. Its conversations go with it."""
@@ -329,6 +333,23 @@ class LiftChat:
     ) -> Adapter:
         """Takes in the adapter of a repository on the Hub, after checking all of it."""
         return self._exchange.pull(repo, revision, somebody(owner), token)
+
+    def keep_library(self, *, token: Token = None, owner: str = LOCAL) -> Kept:
+        """Brings a private repository of the token's account up to the library: made the first
+        time, then added to. For servers whose disk does not last."""
+        return self._keeping.keep(somebody(owner), token)
+
+    def restore_library(self, *, token: Token = None, owner: str = LOCAL) -> Kept | None:
+        """Takes in what `keep_library` kept and is not here; None where nothing is kept."""
+        return self._keeping.restore(somebody(owner), token)
+
+    def library_is_behind(self, *, owner: str = LOCAL) -> bool:
+        """Whether the library is kept, and has something that is not kept yet. Asks nobody."""
+        return self._keeping.is_behind(owner)
+
+    def drop_kept(self, adapter_id: str, *, token: Token = None, owner: str = LOCAL) -> None:
+        """Takes an adapter out of the kept library, if there is one, before it is deleted."""
+        self._keeping.drop(adapter_id, owner, token)
 
     def compatible(self, adapter: Adapter) -> str:
         """'' if the adapter fits the base model, else one sentence."""

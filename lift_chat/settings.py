@@ -26,31 +26,13 @@ from pydantic_settings import (
 )
 
 from lift_chat.errors import InvalidConfig
+from lift_chat.hosting import lasting_disk, space_id
 
 APP = "lift-chat"
 PREFIX = "LIFT_CHAT_"
 TRUE_WORDS = ("1", "on", "true", "yes")
 
-SPACE_DISK = Path("/data")
-"""Where a Space's lasting disk is mounted, if it has one; all else goes with a restart."""
-
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
-
-
-def space_id() -> str | None:
-    """The Hugging Face Space that this process runs on, as the Hub's own variables say."""
-    return os.environ.get("SPACE_ID") if os.environ.get("SYSTEM") == "spaces" else None
-
-
-def default_home() -> Path:
-    if space_id() and SPACE_DISK.is_dir() and os.access(SPACE_DISK, os.W_OK):
-        return SPACE_DISK / APP
-    return user_data_path(APP, appauthor=False)
-
-
-def on_a_space(value: int) -> int | None:
-    """A limit that a desktop, where everything is one person's, does not have."""
-    return value if space_id() else None
 
 
 def config_file() -> Path:
@@ -73,7 +55,9 @@ class Settings(BaseSettings):
     run_history: ClassVar[bool] = False
     """Whether the page keeps inputs and outputs in the browser: never, books are private."""
 
-    home: Path = Field(default_factory=default_home)
+    home: Path = Field(
+        default_factory=lambda: lasting_disk(APP) or user_data_path(APP, appauthor=False)
+    )
     """The library's folder."""
 
     cache: Path = Field(default_factory=lambda: user_cache_path(APP, appauthor=False))
@@ -133,16 +117,16 @@ class Settings(BaseSettings):
     max_upload_mb: int = Field(100, ge=1, le=10_000)
     """Largest file that the page takes, in megabytes."""
 
-    quota_mb: int | None = Field(default_factory=lambda: on_a_space(2000), ge=1)
+    quota_mb: int | None = Field(default_factory=lambda: 2000 if space_id() else None, ge=1)
     """What one person may keep, in megabytes."""
 
-    quota_documents: int | None = Field(default_factory=lambda: on_a_space(50), ge=1)
+    quota_documents: int | None = Field(default_factory=lambda: 50 if space_id() else None, ge=1)
     """How many documents one person may keep."""
 
-    quota_jobs: int | None = Field(default_factory=lambda: on_a_space(3), ge=1)
+    quota_jobs: int | None = Field(default_factory=lambda: 3 if space_id() else None, ge=1)
     """How many jobs of one person may wait."""
 
-    free_disk_mb: int | None = Field(default_factory=lambda: on_a_space(2000), ge=1)
+    free_disk_mb: int | None = Field(default_factory=lambda: 2000 if space_id() else None, ge=1)
     """Nothing is taken in while the library's disk has less than this left, in megabytes."""
 
     writer_url: str | None = None

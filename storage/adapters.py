@@ -6,6 +6,7 @@ closes the job. Deleting is the row first, then the files. Knows nothing of what
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import suppress
@@ -206,6 +207,18 @@ def clear(store: Store, adapter_id: str) -> int:
     if not folder.exists():
         unbury(store, adapter_id)
     return freed
+
+
+def digest(store: Store, adapter_id: str, owner: str) -> str:
+    """Of the adapter's files as they were published, whatever its id and name: the same adapter has
+    the same one in every library. Raises `AdapterDamaged`."""
+    name = adapter(store, adapter_id, owner).name
+    try:
+        files = manifest.read(store.adapters / adapter_id, KIND).files
+    except BadManifest as error:
+        raise AdapterDamaged(f"“{name}” is damaged: {error}.") from error
+    sums = sorted((file, sha256) for file, (sha256, _) in files.items())
+    return hashlib.sha256(to_json(sums).encode("ascii")).hexdigest()
 
 
 def verify(store: Store, adapter_id: str, owner: str) -> None:

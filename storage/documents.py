@@ -196,7 +196,7 @@ def _lost(known: Document) -> NotFound:
 
 
 def delete(store: Store, document_id: str, owner: str) -> tuple[int, list[str]]:
-    """Bytes freed, and the ids of the jobs on it, whose checkpoints are of no use any more.
+    """The row's bytes, and the ids of the jobs on it, whose checkpoints are of no use any more.
 
     Raises `NotFound`, or `IllegalTransition` while a job on it waits or runs. The row goes
     first: what is cut off here is finished at the next start.
@@ -209,8 +209,17 @@ def delete(store: Store, document_id: str, owner: str) -> tuple[int, list[str]]:
                 raise IllegalTransition(f"“{known.name}” is being absorbed; stop that first.")
             _remove_row(db, document_id)
             bury(db, document_id)
-        freed = clear(store, known.sha256, document_id)
+        freed = weight(store, known)
+        clear(store, known.sha256, document_id)
     return freed, [job["id"] for job in jobs]
+
+
+def weight(store: Store, known: Document) -> int:
+    """Bytes of the folder as if nobody else had a row for it: who does is not to be seen."""
+    folder = store.documents / known.sha256
+    own = owners.card_file(folder, known.id), owners.study_file(folder, known.id)
+    shared = files.tree_bytes(folder) - files.tree_bytes(folder / owners.NAME)
+    return shared + sum(path.stat().st_size for path in own if path.exists())
 
 
 def _remove_row(db: Database, document_id: str) -> None:

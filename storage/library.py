@@ -182,7 +182,10 @@ class Library:
         study.set_items(self._store, document_id, owner, items)
 
     def delete_document(self, document_id: str, owner: str) -> int:
-        """Bytes freed. Adapters made of it stay. Refused while a job on it waits or runs."""
+        """Bytes freed, or would be if nobody else had the same document.
+
+        Adapters made of it stay. Refused while a job on it waits or runs.
+        """
         freed, jobs_on_it = documents.delete(self._store, document_id, owner)
         return freed + runs.clear(self._store, jobs_on_it)
 
@@ -400,6 +403,10 @@ class Library:
         """Reads every byte. Raises `AdapterDamaged`, naming the file, expected and actual."""
         adapters.verify(self._store, adapter_id, owner)
 
+    def adapter_digest(self, adapter_id: str, owner: str) -> str:
+        """The same for the same adapter in every library. Raises `AdapterDamaged`."""
+        return adapters.digest(self._store, adapter_id, owner)
+
     def verified_folder(self, adapter_id: str, owner: str) -> Path:
         """`adapter_folder`, once every byte in it was read. Raises `AdapterDamaged`."""
         self.verify_adapter(adapter_id, owner)
@@ -448,9 +455,8 @@ class Library:
     def disk_usage(self, owner: str) -> dict[str, int]:
         """Bytes by `documents`, `adapters`, `runs` and `total`; shared documents count fully."""
         store = self._store
-        kept = {known.sha256 for known in self.documents(owner)}
         usage = {
-            "documents": sum(files.tree_bytes(store.documents / sha256) for sha256 in kept),
+            "documents": sum(documents.weight(store, known) for known in self.documents(owner)),
             "adapters": sum(files.tree_bytes(store.adapters / a.id) for a in self.adapters(owner)),
             "runs": sum(files.tree_bytes(store.runs / job.id) for job in self.jobs(owner)),
         }

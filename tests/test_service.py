@@ -269,6 +269,7 @@ VERBS: dict[str, Callable[[LiftChat, dict[str, str], str], object]] = {
 LISTS = {"documents", "jobs", "adapters"}
 NOBODYS = {
     "open", "close", "health", "compatible", "add_document", "import_adapter", "pull_adapter",
+    "keep_library", "restore_library", "library_is_behind", "drop_kept",
 }  # fmt: skip
 
 

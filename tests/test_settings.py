@@ -143,7 +143,7 @@ def on_a_space(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The Hub's variables, and a folder in the place of the lasting disk, not there yet."""
     monkeypatch.setenv("SYSTEM", "spaces")
     monkeypatch.setenv("SPACE_ID", "somebody/lift-chat")
-    monkeypatch.setattr("lift_chat.settings.SPACE_DISK", tmp_path / "data")
+    monkeypatch.setattr("lift_chat.hosting.DISK", tmp_path / "data")
     return tmp_path / "data"
 
 

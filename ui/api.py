@@ -15,7 +15,7 @@ import gradio as gr
 from lift_chat.lift.recipe import LiftConfig
 from ui.chat_api import GENERATING, ChatApi
 from ui.errors import endpoint
-from ui.owner import owner_of
+from ui.owner import owner_of, token_of
 from ui.payloads import (
     adapter_json,
     changes_of,
@@ -167,7 +167,9 @@ class Api(ChatApi, ShareApi):
     @endpoint
     def delete_adapter(self, adapter_id: str, request: gr.Request | None = None) -> dict[str, Any]:
         """Deletes an adapter and its conversations."""
-        freed = self.service.delete_adapter(adapter_id, owner=owner_of(request))
+        owner = owner_of(request)
+        self.service.drop_kept(adapter_id, token=token_of(request), owner=owner)
+        freed = self.service.delete_adapter(adapter_id, owner=owner)
         return {"freed_bytes": freed}
 
     @endpoint

@@ -11,8 +11,19 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from lift_chat.settings import space_id
-from ui import absorb_tab, api, chat_tab, job_panel, library_tab, sheet, shell, sign_in, style
+from lift_chat.hosting import disk_lasts, space_id
+from ui import (
+    absorb_tab,
+    api,
+    chat_tab,
+    job_panel,
+    keeping,
+    library_tab,
+    sheet,
+    shell,
+    sign_in,
+    style,
+)
 from ui.gate import Gate
 from ui.quiet import QUIET
 from ui.words import TAGLINE
@@ -32,6 +43,7 @@ class Tabs:
     chat: chat_tab.ChatTab
     buttons: dict[str, gr.Tab]
     sign_in: sign_in.SignIn | None
+    keeping: keeping.KeepBox | None
 
 
 def build_app(service: LiftChat) -> gr.Blocks:
@@ -56,6 +68,7 @@ def build_app(service: LiftChat) -> gr.Blocks:
 def layout(service: LiftChat) -> tuple[shell.Shell, Tabs]:
     style.header(service.health(), TAGLINE)
     signing_in = sign_in.layout() if space_id() else None
+    kept = None if disk_lasts() else keeping.layout()
     place = gr.Textbox(value="", visible=False, label="Place")
     with gr.Tabs(elem_id="tabs") as container:
         with gr.Tab("Library", id=shell.LIBRARY) as library_button:
@@ -66,7 +79,7 @@ def layout(service: LiftChat) -> tuple[shell.Shell, Tabs]:
             chat = chat_tab.layout()
     shared = shell.Shell(container, place, gr.State(""), gr.State(""), gr.Timer(shell.BUSY_SECONDS))
     buttons = dict(zip(shell.TABS, (library_button, absorb_button, chat_button), strict=True))
-    return shared, Tabs(library, absorb, chat, buttons, signing_in)
+    return shared, Tabs(library, absorb, chat, buttons, signing_in, kept)
 
 
 def wire(service: LiftChat, app: gr.Blocks, shared: shell.Shell, tabs: Tabs) -> None:
@@ -78,8 +91,11 @@ def wire(service: LiftChat, app: gr.Blocks, shared: shell.Shell, tabs: Tabs) -> 
     app.load(show, asked, view, **QUIET)
     app.load(jobs.open, None, [shared.job_id, *tabs.absorb.job.view], **QUIET)
     if tabs.sign_in:
-        places = [tabs.library.drop, tabs.library.example, tabs.absorb.drop]
+        library = tabs.library
+        places = [library.drop, library.example, library.arrivals.box, tabs.absorb.drop]
         sign_in.wire(app, tabs.sign_in, places)
+    if tabs.keeping:
+        keeping.wire(service, app, tabs.keeping, shared, (show, asked, view))
     present_chat = [tabs.chat.adapter, tabs.chat.room, tabs.chat.nothing]
     app.load(chat.refresh, tabs.chat.adapter, present_chat, **QUIET)
     app.load(open_place, shared.place, shared.tabs, js=shell.READ_TAB, **QUIET)

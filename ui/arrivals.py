@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Arrivals:
+    box: gr.Accordion
     file: gr.File
     repo: gr.Textbox
     revision: gr.Textbox
@@ -30,7 +31,7 @@ class Arrivals:
 
 
 def layout() -> Arrivals:
-    with gr.Accordion("Bring in an adapter", open=False, elem_id="arrivals"):
+    with gr.Accordion("Bring in an adapter", open=False, elem_id="arrivals") as box:
         gr.HTML(f'<p class="lc-sub">{ARRIVAL_HELP}</p>')
         file = gr.File(
             label="Drop an exported adapter (.zip)",
@@ -52,7 +53,7 @@ def layout() -> Arrivals:
                 value="", label="Version", placeholder="the newest", max_lines=1, scale=1
             )
             pull = gr.Button("Pull", elem_id="arrival-pull", scale=1, min_width=120)
-    return Arrivals(file, repo, revision, pull)
+    return Arrivals(box, file, repo, revision, pull)
 
 
 class ArrivalHandlers:

@@ -16,7 +16,7 @@ from lift_chat.learned import Learned
 from ui import cards, present, report, share_box, shell, study_box
 from ui.chat_choices import adapter_choices, trouble_of
 from ui.errors import page
-from ui.owner import owner_of
+from ui.owner import owner_of, token_of
 from ui.quiet import QUIET
 from ui.words import DELETE_ADAPTER, DELETE_DOCUMENT
 
@@ -172,11 +172,12 @@ class DetailsHandlers:
     @page
     def delete(self, picked: tuple[str, str], request: gr.Request | None = None) -> tuple[Any, ...]:
         kind, item_id = picked
-        delete = {
-            "adapter": self.service.delete_adapter,
-            "document": self.service.delete_document,
-        }[kind]
-        freed = delete(item_id, owner=owner_of(request))
+        owner = owner_of(request)
+        if kind == "adapter":
+            self.service.drop_kept(item_id, token=token_of(request), owner=owner)
+            freed = self.service.delete_adapter(item_id, owner=owner)
+        else:
+            freed = self.service.delete_document(item_id, owner=owner)
         gr.Info(html.escape(f"{present.size(freed)} freed."), title="Deleted")
         return self.show(NOTHING, request)
 

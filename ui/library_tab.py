@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from lift_chat.examples import EXAMPLE
-from lift_chat.settings import space_id
+from lift_chat.hosting import space_id
 from storage.records import Job
 from ui import arrivals, cards, details, shell
 from ui.chat_choices import troubles

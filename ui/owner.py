@@ -14,7 +14,7 @@ from typing import Any
 
 import gradio as gr
 
-from lift_chat.settings import space_id
+from lift_chat.hosting import space_id
 from storage.hub.repository import Token
 from storage.records import LOCAL, NOBODY
 

@@ -37,10 +37,10 @@ def layout() -> SignIn:
 
 @page
 def show(count: int, request: gr.Request | None = None) -> list[Any]:
-    """The reason while nobody is signed in, and after that the places to put a document."""
+    """The reason while nobody is signed in, and after that the places to put things."""
     missing = owner_of(request) == NOBODY
     return [gr.update(visible=missing), *[gr.update(visible=not missing)] * int(count)]
 
 
-def wire(app: gr.Blocks, sign_in: SignIn, places: Sequence[gr.components.Component]) -> None:
+def wire(app: gr.Blocks, sign_in: SignIn, places: Sequence[gr.blocks.Block]) -> None:
     app.load(show, gr.State(len(places)), [sign_in.why, *places], **QUIET)

@@ -78,6 +78,12 @@ SHARE_HELP = (
     "the Hugging Face Hub only you see it, unless you make it public. The document itself is never "
     "pushed."
 )
+KEEP_HELP = (
+    "What this Space stores is gone when it restarts. Your adapters can be kept, each with its "
+    "document, in a private repository of yours on the Hugging Face Hub; when you sign in again, "
+    "they come back. Conversations are not kept."
+)
+NOT_KEPT = "Nothing is kept so far."
 ARRIVAL_HELP = (
     "From lift-chat on another machine, or a LoRA that plain PEFT made for the loaded base model. "
     "It is checked before it is kept, and no code in it is ever run."

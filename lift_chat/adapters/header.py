@@ -14,8 +14,8 @@ from typing import Any
 from lift_chat.errors import AdapterDamaged
 from lift_chat.strict_json import strict_object
 
-MOST_HEADER = 4 << 20
-"""Bytes; that of a LoRA adapter on all linear layers of an 8B model has some 60,000."""
+MOST_HEADER = 1 << 20
+"""Bytes; that of a LoRA adapter on all linear layers of a 70B model has some 200,000."""
 DTYPES = {"F32": 4, "F16": 2, "BF16": 2}
 """Bytes of a number of each type that is used here."""
 

@@ -15,8 +15,8 @@ from peft import LoraConfig
 from lift_chat.adapters.folder import CONFIG_FILE
 from lift_chat.errors import AdapterDamaged
 
-MOST_RANK, MOST_ALPHA, MOST_MODULES = 256, 4096, 4096
-"""PEFT itself would take any."""
+MOST_RANK, MOST_ALPHA, MOST_MODULES, MOST_PATTERNS = 256, 4096, 1024, 8
+"""PEFT itself would take any; a name for each layer of a 70B model makes 560 modules."""
 
 LOADED = frozenset(
     {
@@ -58,7 +58,7 @@ def parse(values: dict[str, Any]) -> LoraConfig:
         raise AdapterDamaged(f"{CONFIG_FILE} names an unusable rank; 1 to {MOST_RANK} are loaded.")
     if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0 < alpha <= MOST_ALPHA:
         raise AdapterDamaged(f"{CONFIG_FILE} names an unusable alpha.")
-    if not _are_names(values.get("target_modules"), _MODULE):
+    if not _are_names(values.get("target_modules"), _MODULE, MOST_MODULES):
         raise AdapterDamaged(
             f"{CONFIG_FILE} must list its target modules by name; an expression is not loaded."
         )
@@ -83,14 +83,15 @@ def parse(values: dict[str, Any]) -> LoraConfig:
 def _refused(values: dict[str, Any]) -> list[str]:
     """Keys, as they can be shown."""
     known = LOADED | CHECKED | HARMLESS
+    excluded, pattern = values.get("exclude_modules"), values.get("layers_pattern")
     fits = {
         "task_type": values.get("task_type") in (None, "CAUSAL_LM"),
         "bias": values.get("bias", "none") in (None, "none"),
         "auto_mapping": _is_transformers(values.get("auto_mapping")),
         "init_lora_weights": _is_one_of(values.get("init_lora_weights", True), INITS),
-        "exclude_modules": _are_names(values.get("exclude_modules") or ["none"], _MODULE),
+        "exclude_modules": _are_names(excluded or ["none"], _MODULE, MOST_MODULES),
         "layers_to_transform": _are_numbers(values.get("layers_to_transform")),
-        "layers_pattern": _are_names(_listed(values.get("layers_pattern")) or ["none"], _PATTERN),
+        "layers_pattern": _are_names(_listed(pattern) or ["none"], _PATTERN, MOST_PATTERNS),
     }
     on = [key for key, value in values.items() if key not in known and value not in _OFF]
     return [f"{key!r:.60}"[1:-1] for key in [*on, *(k for k, holds in fits.items() if not holds)]]
@@ -116,10 +117,10 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-def _are_names(value: Any, form: re.Pattern[str]) -> bool:
+def _are_names(value: Any, form: re.Pattern[str], most: int) -> bool:
     return (
         isinstance(value, list)
-        and 0 < len(value) <= MOST_MODULES
+        and 0 < len(value) <= most
         and all(isinstance(n, str) and len(n) <= 200 and form.fullmatch(n) for n in value)
     )
 

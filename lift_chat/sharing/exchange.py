@@ -73,11 +73,15 @@ class Exchange:
         """
         if not file.is_file():
             raise NotFound(f"There is no file {file.name}.")
+        return self.unpack(file, owner, f"file:{file.name}")
+
+    def unpack(self, file: Path, owner: str, origin: str) -> Adapter:
+        """As `import_file`, of an export that came from `origin`."""
         size = archive.unpacked_bytes(file)
         with self._room(owner, size), self._library.scratch() as folder:
             limits = {"most_files": MOST_FILES, "most_bytes": MOST_BYTES}
             archive.extract(file, folder, allowed=allowed, **limits)
-            return self.keep(open_parcel(folder), owner, f"file:{file.name}")
+            return self.keep(open_parcel(folder), owner, origin)
 
     def pull(self, repo: str, revision: str | None, owner: str, token: Token) -> Adapter:
         """The adapter in a repository on the Hub, checked and published; the one of the same commit

@@ -14,7 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from huggingface_hub import CommitOperationAdd, HfApi, constants, hf_hub_url
+from huggingface_hub import (
+    CommitOperationAdd,
+    CommitOperationDelete,
+    HfApi,
+    constants,
+    hf_hub_url,
+)
 
 from storage.errors import HubRefused, NotFound
 from storage.files import is_plain_name
@@ -69,7 +75,7 @@ def look(
     return _look(_client(token), repo, revision, repo_type)
 
 
-def push(
+def push(  # noqa: PLR0913 - all but the first three by name
     folder: Path,
     names: Sequence[str],
     repo: str,
@@ -78,8 +84,10 @@ def push(
     token: Token,
     message: str,
     repo_type: RepoType = "model",
+    gone: Sequence[str] = (),
 ) -> Pushed:
-    """Puts exactly the files `names` of `folder` into the repository, in one commit or not at all.
+    """Puts exactly the files `names` of `folder` into the repository, and takes out those of `gone`
+    that are there, in one commit or not at all.
 
     What else is there stays. The repository is made if it is missing, and is never made more or
     less visible than it is: no byte goes before it has said that it is what was asked for.
@@ -90,12 +98,13 @@ def push(
         raise HubRefused("Sign in with Hugging Face first: nobody cannot push.")
     if repo.count("/") != 1:
         raise HubRefused(f"{repo!r:.100} is no name of a repository; write user/name.")
-    if not names:
+    if not (names or gone):
         raise HubRefused("There is nothing to push.")
     with quietly(), ExitStack() as opened:
         files = {name: opened.enter_context(_open_plain(folder, name)) for name in names}
         found = _made(api, repo, public, repo_type)
-        commit = asked(repo, lambda: _commit(api, found, files, message, repo_type))
+        out = [name for name in gone if name in found.files]
+        commit = asked(repo, lambda: _commit(api, found, files, out, message, repo_type))
     prefix = "" if repo_type == "model" else f"{repo_type}s/"
     return Pushed(repo, commit, f"{api.endpoint}/{prefix}{repo}", found.private)
 
@@ -183,7 +192,12 @@ def _made(api: HfApi, repo: str, public: bool, repo_type: RepoType) -> Remote:
 
 
 def _commit(
-    api: HfApi, found: Remote, files: Mapping[str, BinaryIO], message: str, repo_type: RepoType
+    api: HfApi,
+    found: Remote,
+    files: Mapping[str, BinaryIO],
+    gone: Sequence[str],
+    message: str,
+    repo_type: RepoType,
 ) -> str:
     # Open files go over plain HTTP; paths would go through the client's other transport, which
     # logs and caches in the user's folders.
@@ -193,7 +207,7 @@ def _commit(
     )
     made = api.create_commit(
         found.repo,
-        additions,
+        [*additions, *(CommitOperationDelete(name) for name in gone)],
         commit_message=message,
         repo_type=repo_type,
         parent_commit=found.commit,

@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -76,8 +76,11 @@ class Repo:
     def head(self) -> Commit:
         return self.commits[-1]
 
-    def commit(self, changes: Mapping[str, Blob], message: str) -> Commit:
-        files = {**self.head.files, **changes} if self.commits else dict(changes)
+    def commit(
+        self, changes: Mapping[str, Blob], message: str, gone: Collection[str] = ()
+    ) -> Commit:
+        before = self.head.files if self.commits else {}
+        files = {name: blob for name, blob in before.items() if name not in gone} | dict(changes)
         self.commits.append(Commit(secrets.token_hex(20), files, message))
         return self.head
 
@@ -267,16 +270,21 @@ class FakeHub(FaultyServer):
         header, *lines = (json.loads(line) for line in request.body.splitlines())
         if header["value"].get("parentCommit", repo.head.id) != repo.head.id:
             return Answer.error(412, "A commit has happened since. Please refresh and try again.")
-        changes = {}
+        changes: dict[str, Blob] = {}
+        gone = set()
         for line in lines:
             value = line["value"]
-            if line["key"] == "file":
+            if line["key"] == "deletedFile":
+                if value["path"] not in repo.head.files:
+                    return Answer.error(404, f"{value['path']} is not there", "EntryNotFound")
+                gone.add(value["path"])
+            elif line["key"] == "file":
                 changes[value["path"]] = Blob(base64.b64decode(value["content"]), False)
             elif value["oid"] in self.storage:
                 changes[value["path"]] = Blob(self.storage[value["oid"]], True)
             else:
                 return Answer.error(400, f"{value['path']} was never uploaded")
-        commit = repo.commit(changes, header["value"]["summary"])
+        commit = repo.commit(changes, header["value"]["summary"], gone)
         url = f"{self._page(repo)}/commit/{commit.id}"
         return Answer.of({"success": True, "commitOid": commit.id, "commitUrl": url})
 

@@ -228,6 +228,10 @@ ADAPTERS: dict[str, Evil] = {
     "an expression for layers": Evil(
         config(layers_to_transform=[0], layers_pattern="(a+)+$"), "layers_pattern"
     ),
+    "expressions by the thousand": Evil(
+        config(layers_to_transform=[0], layers_pattern=[f"layer{n}" for n in range(1000)]),
+        "layers_pattern",
+    ),
     "another kind of PEFT": Evil(config(peft_type="PROMPT_TUNING"), "LoRA"),
     "another task": Evil(config(task_type="SEQ_CLS"), "task_type"),
     "a key twice": Evil(raw(CONFIG_FILE, lambda d: d.rstrip()[:-1] + b', "r": 8}'), "twice"),

@@ -10,7 +10,7 @@ from storage import files
 from storage.errors import DiskFull, IllegalTransition, NotFound
 from storage.files import sha256_of
 from storage.library import Library
-from storage.records import Page
+from storage.records import Page, StudyItem
 from tests.storage.workbench import (
     ALICE,
     BOB,
@@ -60,12 +60,23 @@ def test_two_owners_share_the_folder_and_the_last_one_takes_it_away(
     assert hers.id != his.id
     assert (hers.name, his.name) == ("lamp.txt", "his.txt")
     assert len(list((root / "documents").iterdir())) == 1
-    assert library.delete_document(hers.id, ALICE) == 0
+    assert library.delete_document(hers.id, ALICE) > 0
     assert library.document_text(his.id, BOB)
     check(root)
     assert library.delete_document(his.id, BOB) > 0
     assert list((root / "documents").iterdir()) == []
     check(root)
+
+
+def test_no_number_tells_that_somebody_else_has_the_document(library: Library) -> None:
+    def seen_by_bob() -> tuple[dict[str, int], int]:
+        his = add_document(library, owner=BOB)
+        return library.disk_usage(BOB), library.delete_document(his.id, BOB)
+
+    alone = seen_by_bob()
+    hers = add_document(library)
+    library.set_study_items(hers.id, ALICE, [StudyItem("Who?", "She.", 0, 4)])
+    assert seen_by_bob() == alone
 
 
 def test_freed_bytes_are_what_lay_in_the_folder(library: Library, root: Path) -> None:

@@ -75,6 +75,7 @@ REFUSED: dict[str, Call] = {
     "adapter_folder": lambda lib, hers: lib.adapter_folder(hers.adapter_id, BOB),
     "verify_adapter": lambda lib, hers: lib.verify_adapter(hers.adapter_id, BOB),
     "verified_folder": lambda lib, hers: lib.verified_folder(hers.adapter_id, BOB),
+    "adapter_digest": lambda lib, hers: lib.adapter_digest(hers.adapter_id, BOB),
     "source": lambda lib, hers: lib.source(hers.adapter_id, BOB),
     "add_conversation": lambda lib, hers: lib.add_conversation(hers.adapter_id, BOB),
     "conversations": lambda lib, hers: lib.conversations(hers.adapter_id, BOB),

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -180,11 +180,22 @@ def chromium() -> Iterator[webdriver.Chrome]:
 def serving(home: Path, base_model: str) -> Iterator[str]:
     """The address of a freshly started lift-chat."""
     port = free_port()
-    command = [sys.executable, "-m", "lift_chat", "serve", "--no-browser", "--port", str(port)]
+    command = ["-m", "lift_chat", "serve", "--no-browser", "--port", str(port)]
     command += ["--home", str(home), "--base-model", base_model]
-    log = home.with_name("server.log")
+    with running(command, port, home.with_name("server.log")) as address:
+        yield address
+
+
+@contextmanager
+def running(
+    command: list[str], port: int, log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """The address of a page that a Python process with these arguments serves."""
+    told = {**os.environ, **(environment or {})}
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [sys.executable, *command], stdout=output, stderr=subprocess.STDOUT, env=told
+        )
     address = f"http://127.0.0.1:{port}"
     try:
         until(lambda: process.poll() is not None or answers(address), "the server")

@@ -30,6 +30,7 @@ from lift_chat.lift.recipe import LiftConfig
 from lift_chat.models.citations import Citation
 from lift_chat.models.context import ChatSettings, WindowFacts
 from lift_chat.models.tint import TintedToken
+from lift_chat.sharing.keeping import Kept
 from lift_chat.sharing.leak import Leak
 from lift_chat.study_list import edited
 from storage.hub.repository import Pushed, Token
@@ -80,6 +81,9 @@ class FakeLiftChat:
     fail_with: Exception | None = None
     pushed: dict[str, bool] = field(default_factory=dict)
     """Repository to whether everybody sees it."""
+
+    kept: set[str] | None = None
+    """Ids of the adapters in the kept library, if there is one."""
 
     tinted_with: list[ChatSettings] = field(default_factory=list)
     _ids: Any = field(default_factory=lambda: itertools.count(1))
@@ -387,6 +391,23 @@ class FakeLiftChat:
         if "/" not in repo:
             raise InvalidConfig(f"{repo!r} is no repository; write user/name.")
         return self._arrived(repo, f"hub:{repo}@{revision or 'd' * 40}", owner)
+
+    def keep_library(self, *, token: Token = None, owner: str = LOCAL) -> Kept:
+        self.kept = {adapter.id for adapter in self.adapters(owner=owner)}
+        return Kept("me/lift-chat-library", len(self.kept))
+
+    def restore_library(self, *, token: Token = None, owner: str = LOCAL) -> Kept | None:
+        if self.fail_with is not None:
+            raise self.fail_with
+        return None if self.kept is None else Kept("me/lift-chat-library", len(self.kept))
+
+    def library_is_behind(self, *, owner: str = LOCAL) -> bool:
+        here = {adapter.id for adapter in self.adapters(owner=owner)}
+        return self.kept is not None and not here <= self.kept
+
+    def drop_kept(self, adapter_id: str, *, token: Token = None, owner: str = LOCAL) -> None:
+        if self.kept is not None:
+            self.kept.discard(adapter_id)
 
     def _arrived(self, name: str, origin: str, owner: str) -> Adapter:
         arrived = Adapter(

@@ -1,5 +1,6 @@
 """A small OpenID provider on localhost that speaks what Gradio's sign-in asks the Hub: discovery,
-the authorisation redirect, codes for signed tokens, keys. Who signs in says who it is: `as=NAME`.
+the authorisation redirect, codes for signed tokens, keys. Who signs in says who it is by `as=NAME`;
+it is Alice otherwise.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Provider:
                 asked = {name: values[0] for name, values in parse_qs(url.query).items()}
                 if url.path == "/authorize":
                     self.send_response(302)
-                    code = json.dumps({"as": asked["as"], "nonce": asked["nonce"]})
+                    code = json.dumps({"as": asked.get("as", "alice"), "nonce": asked["nonce"]})
                     back = urlencode({"code": code, "state": asked["state"]})
                     joint = "&" if "?" in asked["redirect_uri"] else "?"
                     self.send_header("Location", f"{asked['redirect_uri']}{joint}{back}")

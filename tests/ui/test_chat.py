@@ -100,6 +100,17 @@ def test_stop_closes_the_generation_and_keeps_what_was_said(
     assert len(stored(fake, conversation)[1]) < len(ANSWER)
 
 
+def test_nobody_stops_somebody_elses_answer(
+    chat: ChatHandlers, fake: FakeLiftChat, adapter_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = chat.respond(adapter_id, "", "Which river?", NO_CHANGES)
+    conversation = next(turn)[1]["value"]
+    with monkeypatch.context() as stranger, pytest.raises(gr.Error):
+        stranger.setattr("ui.chat_handlers.owner_of", lambda _: "hf:bob")
+        chat.stop(conversation)
+    assert len(list(turn)) > 1 and fake.closed_early == 0
+
+
 def test_a_closed_page_closes_the_generation(
     chat: ChatHandlers, fake: FakeLiftChat, adapter_id: str
 ) -> None:

@@ -1,0 +1,175 @@
+"""A library kept in a private repository on the Hub, for a server whose disk does not last.
+
+Each adapter is one file there, its export with its document, named after what is in it, so that
+the same adapter has the same name wherever it is; one more file holds names, tags and notes. What
+is deleted in the library is deleted there by name, never because it is not here: a library that
+could not be restored must not empty the other one. Tokens are used for one call.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lift_chat.errors import NotFound, UnsafeAdapter
+from lift_chat.foreign_values import as_mapping, as_text
+from lift_chat.sharing.exchange import MOST_BYTES, Exchange
+from lift_chat.strict_json import strict_object
+from storage.hub.repository import Remote, Token, account, fetch, look, push
+from storage.library import Library
+from storage.records import Adapter
+
+log = logging.getLogger(__name__)
+
+REPOSITORY = "lift-chat-library"
+LABELS = "labels.json"
+MOST_LABELS = 8 << 20
+MESSAGE = "Kept by lift-chat"
+_FILE = re.compile(r"adapters/[0-9a-f]{64}\.zip")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The repository, how many adapters are in it, and how many of them have just arrived here."""
+
+    repo: str
+    adapters: int
+    arrived: int = 0
+
+
+class Keeping:
+    """Remembers, while the program runs, whose library is kept and what of it is there already."""
+
+    def __init__(self, library: Library, exchange: Exchange) -> None:
+        self._library, self._exchange = library, exchange
+        self._there: dict[str, set[str]] = {}
+
+    def is_behind(self, owner: str) -> bool:
+        """Whether the library is kept and has something that is not there yet."""
+        there = self._there.get(owner)
+        return there is not None and any(one.id not in there for one in self._ready(owner))
+
+    def changed(self, adapter_id: str, owner: str) -> None:
+        """A name, a tag or a note is another one."""
+        self._there.get(owner, set()).discard(adapter_id)
+
+    def keep(self, owner: str, token: Token) -> Kept:
+        """Brings the repository up to the library, and makes it at the first time.
+
+        One commit an adapter, so that what was cut off goes on from there. Raises `HubRefused`.
+        """
+        repo = f"{account(token)}/{REPOSITORY}"
+        files = set(self._files(repo, token))
+        adapters = self._ready(owner)
+        names = {one.id: self._name(one) for one in adapters}
+        for adapter in [one for one in adapters if names[one.id] not in files]:
+            with self._library.scratch() as folder:
+                whole = self._library.source(adapter.id, owner) is not None
+                self._exchange.export(adapter, folder / names[adapter.id], document=whole)
+                self._push(repo, folder, [names[adapter.id]], token)
+            files.add(names[adapter.id])
+        with self._library.scratch() as folder:
+            labels = {names[one.id]: _label(one) for one in adapters}
+            (folder / LABELS).write_text(json.dumps(labels, indent=1), encoding="utf-8")
+            self._push(repo, folder, [LABELS], token)
+        self._there[owner] = {one.id for one in adapters}
+        return Kept(repo, len(list(filter(_FILE.fullmatch, files))))
+
+    def restore(self, owner: str, token: Token) -> Kept | None:
+        """Takes in what is kept and not here; None where no library is kept.
+
+        A file that is refused is left out and logged. Raises `HubRefused`, `QuotaExceeded`.
+        """
+        repo = f"{account(token)}/{REPOSITORY}"
+        try:
+            remote = look(repo, token=token, repo_type="dataset")
+        except NotFound:
+            return None
+        here = {self._name(one) for one in self._ready(owner)}
+        labels = self._labels(remote, token)
+        kept = sorted(filter(_FILE.fullmatch, remote.files))
+        missing = [name for name in kept if name not in here]
+        refused = 0
+        for name in missing:
+            try:
+                self._take_in(remote, name, owner, token, labels.get(name))
+            except UnsafeAdapter as error:
+                log.warning("%s of a kept library is refused: %s", name, error)
+                refused += 1
+        self._there[owner] = {
+            one.id for one in self._ready(owner) if self._name(one) in remote.files
+        }
+        return Kept(repo, len(kept), len(missing) - refused)
+
+    def drop(self, adapter_id: str, owner: str, token: Token) -> None:
+        """Takes an adapter out of the repository, if the library is kept. Raises `HubRefused`."""
+        if owner in self._there:
+            adapter = self._library.adapter(adapter_id, owner)
+            repo = f"{account(token)}/{REPOSITORY}"
+            with self._library.scratch() as folder:
+                self._push(repo, folder, [], token, gone=[self._name(adapter)])
+
+    def _ready(self, owner: str) -> list[Adapter]:
+        """Those that can go out: an adapter of another program is pulled again from its origin."""
+        adapters = self._library.adapters(owner)
+        return [one for one in adapters if one.state == "ready" and not one.is_foreign]
+
+    def _name(self, adapter: Adapter) -> str:
+        return f"adapters/{self._library.adapter_digest(adapter.id, adapter.owner)}.zip"
+
+    def _files(self, repo: str, token: Token) -> list[str]:
+        try:
+            return list(look(repo, token=token, repo_type="dataset").files)
+        except NotFound:
+            return []
+
+    def _push(
+        self, repo: str, folder: Path, names: list[str], token: Token, gone: Sequence[str] = ()
+    ) -> None:
+        push(
+            folder,
+            names,
+            repo,
+            public=False,
+            token=token,
+            message=MESSAGE,
+            repo_type="dataset",
+            gone=gone,
+        )
+
+    def _labels(self, remote: Remote, token: Token) -> dict[str, Any]:
+        if LABELS not in remote.files:
+            return {}
+        with self._library.scratch() as folder:
+            fetch(
+                remote, [LABELS], folder, token=token, most_bytes=MOST_LABELS, repo_type="dataset"
+            )
+            try:
+                return strict_object((folder / LABELS).read_bytes(), MOST_LABELS)
+            except ValueError as error:
+                log.warning("%s of a kept library %s", LABELS, error)
+                return {}
+
+    def _take_in(self, remote: Remote, name: str, owner: str, token: Token, label: Any) -> None:
+        with self._library.scratch() as folder:
+            fetch(remote, [name], folder, token=token, most_bytes=MOST_BYTES, repo_type="dataset")
+            origin = f"hub:{remote.repo}@{remote.commit}"
+            arrived = self._exchange.unpack(folder / name, owner, origin)
+        said = as_mapping(label)
+        tags = said.get("tags")
+        self._library.update_adapter(
+            arrived.id,
+            owner,
+            name=as_text(said.get("name")) or None,
+            tags=[as_text(tag) for tag in tags] if isinstance(tags, list) else None,
+            note=as_text(said.get("note")) or None,
+        )
+
+
+def _label(adapter: Adapter) -> dict[str, Any]:
+    return {"name": adapter.name, "tags": list(adapter.tags), "note": adapter.note}
