@@ -1,14 +1,14 @@
-"""Who began what a client names by itself: page sessions, events, uploads under way.
+"""Whose a name is that Gradio answers to: a page session, an event, an upload under way.
 
-Gradio finds all of them by name alone. Here the first owner who uses a name has it; what nobody
-began may be gone on with by who then signs in. The least recently used are forgotten when there are
-very many. Knows nothing of requests.
+Some names are made up by the client, and are then its who uses them first; nobody gets none, so
+that who signs in goes on with the page that is open. Others are given out. The least recently used
+of a kind are forgotten when there are very many. Knows nothing of requests.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 
 from storage.records import NOBODY
 
@@ -16,24 +16,33 @@ MOST = 100_000
 
 
 class Claims:
-    """Owners by (kind, name). May be called from any thread."""
+    """Owners by kind and name. May be called from any thread."""
 
     def __init__(self, most: int = MOST) -> None:
-        self._owners: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._owners: defaultdict[str, OrderedDict[str, str]] = defaultdict(OrderedDict)
         self._most, self._lock = most, threading.Lock()
 
     def claim(self, kind: str, name: str, owner: str) -> bool:
-        """Whether the name is this owner's, which it becomes if it is free."""
+        """Whether `owner` may use the name, which a free one makes theirs."""
         with self._lock:
-            if self._owners.get((kind, name), NOBODY) not in (owner, NOBODY):
-                return False
-            self._owners[kind, name] = owner
-            self._owners.move_to_end((kind, name))
-            if len(self._owners) > self._most:
-                self._owners.popitem(last=False)
+            free = name not in self._owners[kind]
+            if owner == NOBODY or (not free and self._owners[kind][name] != owner):
+                return free
+            self._note(kind, name, owner)
             return True
 
-    def holds(self, kind: str, name: str, owner: str) -> bool:
-        """As `claim`, but a free name is not theirs."""
+    def give(self, kind: str, name: str, owner: str) -> None:
+        """Notes whom the name was given to."""
         with self._lock:
-            return self._owners.get((kind, name)) == owner
+            self._note(kind, name, owner)
+
+    def holds(self, kind: str, name: str, owner: str) -> bool:
+        """Whether the name was given to `owner`."""
+        with self._lock:
+            return self._owners[kind].get(name) == owner
+
+    def _note(self, kind: str, name: str, owner: str) -> None:
+        self._owners[kind][name] = owner
+        self._owners[kind].move_to_end(name)
+        if len(self._owners[kind]) > self._most:
+            self._owners[kind].popitem(last=False)

@@ -30,7 +30,7 @@ from ui.private_files import FILES
 from ui.words import NOT_YOURS, OTHER_SITE, SIGN_IN_TO_UPLOAD, TOO_LARGE, UPLOADS_FULL
 
 MB = 10**6
-MOST_JSON = 32 * MB
+MOST_JSON = 8 * MB
 """Bytes of one request that is no upload; far above the longest list of study questions."""
 
 OPEN = (
@@ -169,7 +169,7 @@ class Gate:
 
     def _note_event(self, answer: Any, owner: str) -> None:
         if isinstance(answer, dict) and isinstance(answer.get("event_id"), str):
-            self._claims.claim("event", answer["event_id"], owner)
+            self._claims.give("event", answer["event_id"], owner)
 
     def _note_files(self, answer: Any, owner: str) -> None:
         for path in answer if isinstance(answer, list) else ():

@@ -202,5 +202,5 @@ class HfTask:
 
     def _forget(self, note: Note) -> None:
         """Nothing of the document stays on the Hub."""
-        jobs.forget(note.repo, token=None, repo_type=container.KIND)
+        repository.forget(note.repo, token=None, repo_type=container.KIND)
         (self._folder / NOTE).unlink(missing_ok=True)

@@ -77,7 +77,7 @@ class HfJobs:
             made = self._submit(order, note.repo)
         except LiftChatError:
             with suppress(LiftChatError):
-                jobs.forget(note.repo, token=None, repo_type=container.KIND)
+                repository.forget(note.repo, token=None, repo_type=container.KIND)
             raise
         note = replace(note, job=made.id, url=made.url)
         note.write(order.parent)

@@ -12,6 +12,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -54,6 +55,8 @@ GONE = (
 FORGOTTEN_SECONDS = 14 * 24 * 3600
 """Checkpoints that nobody has come back for in so long are removed."""
 
+ANSWER_SECONDS = 10.0
+
 Files = dict[str, bytes]
 
 
@@ -65,12 +68,29 @@ def connect(means: Means) -> RayExecutor:
     started = not ray.is_initialized()
     if started:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        _require_answer(os.environ.get("RAY_ADDRESS", ""))
         with _signals_kept():
             try:
                 ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
             except (RayError, OSError, RuntimeError, ValueError) as error:
                 raise ExecutorUnavailable(f"Ray cannot be had: {error!s:.300}") from error
     return RayExecutor(means, started=started)
+
+
+def _require_answer(address: str) -> None:
+    """Ray itself takes minutes to find out that nobody is there."""
+    host, _, port = address.rpartition(":")
+    if address.startswith("ray://"):
+        raise ExecutorUnavailable(
+            "Start lift-chat on a machine of the cluster; ray:// is not used."
+        )
+    if host and port.isdigit():
+        try:
+            socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
+        except OSError as error:
+            raise ExecutorUnavailable(
+                f"No Ray answers at {address}, which RAY_ADDRESS names."
+            ) from error
 
 
 @contextmanager

@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from huggingface_hub import HfApi, get_token
+from huggingface_hub import get_token
 
 from storage.errors import HubRefused, NotFound
 from storage.hub.quiet import quietly
 from storage.hub.refusals import asked
-from storage.hub.repository import RepoType, Token
+from storage.hub.repository import Token, client
 
 Stage = Literal["waiting", "running", "done", "failed", "cancelled"]
 
@@ -53,7 +53,7 @@ def submit(container: Container, account: str, *, token: Token) -> HubJob:
     secret = token if isinstance(token, str) else get_token() if token is None else None
     if not secret:
         raise HubRefused("There is no Hugging Face login on this machine; run “hf auth login”.")
-    api = HfApi(token=token)
+    api = client(token)
     made = asked(
         f"a job of {account}",
         lambda: api.run_job(
@@ -71,7 +71,7 @@ def submit(container: Container, account: str, *, token: Token) -> HubJob:
 
 def stage(job: HubJob, *, token: Token) -> tuple[Stage, str]:
     """How far it is, and what the Hub says about it. Raises `NotFound`, `HubRefused`."""
-    api = HfApi(token=token)
+    api = client(token)
     told = asked(
         f"the job {job.id}", lambda: api.inspect_job(job_id=job.id, namespace=job.account)
     ).status
@@ -80,7 +80,7 @@ def stage(job: HubJob, *, token: Token) -> tuple[Stage, str]:
 
 def log_lines(job: HubJob, *, token: Token) -> list[str]:
     """The last lines that it has printed so far. Raises `NotFound`, `HubRefused`."""
-    api = HfApi(token=token)
+    api = client(token)
 
     def lines() -> list[str]:
         return list(
@@ -93,7 +93,7 @@ def log_lines(job: HubJob, *, token: Token) -> list[str]:
 
 def cancel(job: HubJob, *, token: Token) -> None:
     """Nothing happens to a job that is over, or gone. Raises `HubRefused`."""
-    api = HfApi(token=token)
+    api = client(token)
     try:
         if stage(job, token=token)[0] in ("waiting", "running"):
             asked(
@@ -103,8 +103,3 @@ def cancel(job: HubJob, *, token: Token) -> None:
     except NotFound:
         return
 
-
-def forget(repo: str, *, token: Token, repo_type: RepoType) -> None:
-    """Deletes a repository with all that was ever in it, if it is there. Raises `HubRefused`."""
-    api = HfApi(token=token)
-    asked(repo, lambda: api.delete_repo(repo, repo_type=repo_type, missing_ok=True))

@@ -19,6 +19,7 @@ from huggingface_hub import (
     CommitOperationDelete,
     HfApi,
     constants,
+    get_session,
     hf_hub_url,
 )
 
@@ -30,6 +31,9 @@ from storage.hub.refusals import asked
 
 Token = str | Literal[False] | None
 """Somebody's token; False to ask as nobody, whoever is logged in; None for the client's login."""
+
+SILENCE_SECONDS = 60.0
+"""So long the Hub may say nothing before an exchange with it is given up."""
 
 RepoType = Literal["model", "dataset"]
 
@@ -62,7 +66,7 @@ class Pushed:
 
 def account(token: Token) -> str:
     """Name of the user behind a token. Raises `HubRefused` if there is none, `NotFound`."""
-    api = _client(token)
+    api = client(token)
     if token is False:
         raise HubRefused("Nobody is signed in with Hugging Face.")
     return str(asked("your account", lambda: api.whoami()["name"]))
@@ -72,7 +76,7 @@ def look(
     repo: str, revision: str | None = None, *, token: Token, repo_type: RepoType = "model"
 ) -> Remote:
     """The repository at a revision, or at its newest. Raises `NotFound`, `HubRefused`."""
-    return _look(_client(token), repo, revision, repo_type)
+    return _look(client(token), repo, revision, repo_type)
 
 
 def push(  # noqa: PLR0913 - all but the first three by name
@@ -93,7 +97,7 @@ def push(  # noqa: PLR0913 - all but the first three by name
     less visible than it is: no byte goes before it has said that it is what was asked for.
     Pushing what is there already succeeds and changes nothing. Raises `HubRefused`, `NotFound`.
     """
-    api = _client(token)
+    api = client(token)
     if token is False:
         raise HubRefused("Sign in with Hugging Face first: nobody cannot push.")
     if repo.count("/") != 1:
@@ -123,7 +127,7 @@ def fetch(
     A file is under its name whole, with the size and the sum that the Hub told, or not at all.
     Raises `NotFound`, `HubRefused`, OSError for what the disk does not do.
     """
-    api = _client(token)
+    api = client(token)
     for name in names:
         if name not in remote.files:
             raise NotFound(f"{remote.repo} has no file {name!r:.100}.")
@@ -144,10 +148,13 @@ def fetch(
         receive(url, announced, into / name, token)
 
 
-def _client(token: Token) -> HfApi:
+def client(token: Token) -> HfApi:
+    """The Hub's client for one call. Raises `HubRefused` for what is no token."""
     # What is no token would stand, in full, in the client's complaint about it.
     if isinstance(token, str) and not _TOKEN.fullmatch(token):
         raise HubRefused("This is no token: it is empty or has characters that no token has.")
+    # Left to itself the client waits for a silent Hub without end.
+    get_session().timeout = SILENCE_SECONDS
     return HfApi(token=token)
 
 
@@ -222,3 +229,9 @@ def _open_plain(folder: Path, name: str) -> BinaryIO:
     if not plain:
         raise HubRefused(f"{name!r:.100} is no plain file of the folder, and is not pushed.")
     return open(path, "rb")
+
+
+def forget(repo: str, *, token: Token, repo_type: RepoType = "model") -> None:
+    """Deletes a repository with all that was ever in it, if it is there. Raises `HubRefused`."""
+    api = client(token)
+    asked(repo, lambda: api.delete_repo(repo, repo_type=repo_type, missing_ok=True))

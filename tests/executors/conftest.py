@@ -107,6 +107,8 @@ def elsewhere(
         return lambda: threads
 
     monkeypatch.setattr("lift_chat.service.connector", connector)
+    # Every message at once: a worker is to die at a step, not somewhere near it.
+    monkeypatch.setattr("lift_chat.executors.carrying.CONTACT_SECONDS", 0.0)
 
     def opened(wanted: Settings = settings) -> LiftChat:
         return LiftChat.open(settings=wanted.model_copy(update={"executor": "ray"}))

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from lift_chat import LiftChat
-from lift_chat.errors import InvalidConfig
+from lift_chat.errors import ExecutorUnavailable, InvalidConfig
 from lift_chat.executors.on_ray import FORGOTTEN_SECONDS, forget_old, packed, unpack
 from lift_chat.settings import Settings
+from tests.ui.conftest import free_port
 
 
 def test_without_ray_one_sentence_says_what_to_install_and_the_library_stays_free(
@@ -48,3 +49,20 @@ def test_checkpoints_that_nobody_comes_back_for_are_forgotten(tmp_path: Path) ->
     forget_old(tmp_path)
     assert [folder.name for folder in tmp_path.iterdir()] == ["young"]
     forget_old(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("127.0.0.1:{port}", "No Ray answers at 127.0.0.1:{port}"),
+        ("ray://127.0.0.1:{port}", "on a machine of the cluster"),
+        ("nonsense", "Ray cannot be had"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_one_sentence(
+    address: str, sentence: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = str(free_port())
+    monkeypatch.setenv("RAY_ADDRESS", address.format(port=port))
+    with pytest.raises(ExecutorUnavailable, match=sentence.format(port=port)):
+        LiftChat.open(settings=settings.model_copy(update={"executor": "ray"}))

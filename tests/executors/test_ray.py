@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
@@ -14,6 +15,9 @@ import ray
 
 from lift_chat import LiftChat
 from lift_chat.adapters.folder import WEIGHTS_FILE
+from lift_chat.errors import ExecutorUnavailable, LiftChatError
+from lift_chat.executors import on_ray
+from lift_chat.executors.order import Means
 from lift_chat.handle import JobHandle
 from lift_chat.settings import Settings
 from storage.records import LOCAL, Adapter
@@ -35,7 +39,15 @@ def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LIFT_CHAT_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        patch.delenv("RAY_ADDRESS", raising=False)
+        # The card is only said to be there; what asks for one waits for it like for a real one.
+        ray.init(
+            num_cpus=2,
+            num_gpus=1,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
         yield
         ray.shutdown()
 
@@ -107,3 +119,47 @@ def test_a_killed_worker_is_replaced_and_the_job_ends_as_if_undisturbed(
         adapter = handle.wait(60)
         assert weights(app, adapter) == expected
         assert not worker.is_running()
+
+
+def test_what_is_wanted_reaches_a_worker_while_it_trains(
+    settings: Settings, tale: Path, two_workers: None
+) -> None:
+    with LiftChat.open(settings=elsewhere(settings, settings.home)) as app:
+        kept, thrown = (
+            app.absorb(app.add_document(tale).id, LONG.with_changes(epochs=1000, seed=seed))
+            for seed in range(2)
+        )
+        for handle in (kept, thrown):
+            while handle.status().job.stage != "training":
+                assert not handle.status().job.is_over
+                time.sleep(0.02)
+        app.stop_job(kept.id, keep=True)
+        app.stop_job(thrown.id, keep=False)
+        adapter = kept.wait(60)
+        assert 0 < adapter.metrics["steps"] < adapter.metrics["planned_steps"]
+        with pytest.raises(LiftChatError) as caught:
+            thrown.wait(60)
+        assert caught.value.code == "cancelled" and app.adapters() == [adapter]
+
+
+@pytest.mark.parametrize(
+    ("device", "threads", "at_once"),
+    [("auto", None, 1), ("cuda", None, 1), ("cpu", None, 2), ("cpu", 2, 1), ("cpu", 16, 1)],
+)
+def test_a_task_has_a_card_of_its_own_or_the_cores_that_it_may_use(
+    settings: Settings, two_workers: None, device: str, threads: int | None, at_once: int
+) -> None:
+    told = settings.model_copy(update={"device": device, "threads": threads})
+    executor = on_ray.connect(Means.of(told, "tiny"))
+    assert executor.at_once == at_once
+    executor.close()
+    assert ray.is_initialized()  # it was here before, and belongs to others
+
+
+def test_a_card_that_the_cluster_does_not_have_is_said_at_the_start(
+    settings: Settings, two_workers: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
+    told = settings.model_copy(update={"device": "cuda"})
+    with pytest.raises(ExecutorUnavailable, match="has none"):
+        on_ray.connect(Means.of(told, "tiny"))

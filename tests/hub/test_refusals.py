@@ -152,7 +152,7 @@ def test_a_hub_that_is_not_there_is_said(
             verbs[verb](hub.sign_in("ann"))
 
 
-@pytest.mark.parametrize("verb", ["look", "fetch"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_a_hub_that_does_not_answer_is_not_waited_for(
     hub: FakeHub,
     verbs: dict[str, Callable[[Token], object]],
@@ -160,6 +160,7 @@ def test_a_hub_that_does_not_answer_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DOWNLOAD_TIMEOUT", 0.05)
+    monkeypatch.setattr("storage.hub.repository.SILENCE_SECONDS", 0.05)
     hub.pause = 0.5
     with pytest.raises(HubRefused, match=r"broke off \(ReadTimeout\)"):
         verbs[verb](hub.sign_in("ann"))

@@ -1,10 +1,9 @@
-"""A shared LoRA folder needs nothing of this project: it is loaded by the lines on its card, in a
-process where none of our packages can be imported."""
+"""A pushed LoRA adapter needs nothing of this project: it is loaded from the Hub by the lines on
+its card, in a process where none of our packages can be imported."""
 
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,10 +16,9 @@ from lift_chat.lift.tokens import tokenize
 from lift_chat.models.device import Device
 from lift_chat.service import LiftChat
 from lift_chat.settings import Settings
-from lift_chat.sharing.card import model_card
-from lift_chat.sharing.card_facts import CardFacts
-from storage.records import LOCAL, Adapter
+from storage.records import LOCAL
 from tests.conftest import QUICK, TALE
+from tests.hub.fake_hub import FakeHub
 from tests.sharing.conftest import logits
 
 REPO = "ann/lamp"
@@ -54,29 +52,15 @@ exec(open(asking).read())
 """
 
 
-def facts(adapter: Adapter, **changes: str) -> CardFacts:
-    return CardFacts(
-        name=adapter.name,
-        kind=adapter.kind,
-        base_model=adapter.base_model,
-        recipe=adapter.recipe,
-        metrics=adapter.metrics,
-        title="The Lamp of Orrin Vale",
-        **changes,  # type: ignore[arg-type]
-    )
-
-
 def blocks(card: str) -> list[str]:
     return re.findall(r"```python\n(.*?)\n```", card, re.DOTALL)
 
 
-def loaded_elsewhere(
-    card: str, base: Path, shared: Path, ids: list[int], work: Path
-) -> tuple[torch.Tensor, str]:
+def loaded_elsewhere(card: str, base: Path, ids: list[int], work: Path) -> tuple[torch.Tensor, str]:
     """The logits of what the card's lines load, and what its next lines print."""
     work.mkdir()
     for name, block in zip(("loading", "asking"), blocks(card), strict=True):
-        code = block.replace(f'"{REPO}"', repr(str(shared))).replace("PATH/TO/BASE", str(base))
+        code = block.replace("PATH/TO/BASE", str(base))
         (work / f"{name}.py").write_text(code, encoding="utf-8")
     (work / "child.py").write_text(CHILD, encoding="utf-8")
     told = " ".join(map(str, ids))
@@ -91,20 +75,26 @@ def loaded_elsewhere(
     return load_file(work / "logits.safetensors")["logits"], done.stdout
 
 
-@pytest.mark.parametrize(
-    ("with_reader", "dtype"),
-    [(False, torch.float32), (True, torch.float32), (True, torch.bfloat16)],
-    ids=["bare", "reader", "reader-bf16"],
-)
+Kind = tuple[bool, torch.dtype]
+KINDS: dict[str, Kind] = {
+    "bare": (False, torch.float32),
+    "reader": (True, torch.float32),
+    "reader-bf16": (True, torch.bfloat16),
+}
+"""Whether the base has a reader, and the dtype of both."""
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_the_lines_on_the_card_load_what_answers_here(
     settings: Settings,
     reader: Path,
     tale: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    with_reader: bool,
-    dtype: torch.dtype,
+    hub: FakeHub,
+    kind: Kind,
 ) -> None:
+    with_reader, dtype = kind
     device = Device("cpu", "test cpu", dtype)
     monkeypatch.setattr("lift_chat.service.pick_device", lambda _: device)
     used = str(reader) if with_reader else "none"
@@ -114,15 +104,11 @@ def test_the_lines_on_the_card_load_what_answers_here(
         base = app.engine.base
         ours = logits(app.engine.adapted(adapter, lambda: folder), base)
         unread = logits(base.model, base)
-        shared = tmp_path / "shared"
-        shutil.copytree(folder, shared)
-    if with_reader:
-        shutil.copytree(reader, shared / "reader")
-    card = model_card(facts(adapter, reader=base.identity.reader), repo=REPO)
+        monkeypatch.setenv("HF_TOKEN", hub.sign_in("ann"))
+        app.push_adapter(adapter.id, REPO)
+    card = hub.repos["model", REPO].head.files["README.md"].data.decode()
     ids = tokenize(base, TALE)[0, :64].tolist()
-    theirs, said = loaded_elsewhere(
-        card, Path(settings.base_model), shared, ids, tmp_path / "elsewhere"
-    )
+    theirs, said = loaded_elsewhere(card, Path(settings.base_model), ids, tmp_path / "elsewhere")
     assert theirs.dtype == dtype
     assert torch.equal(theirs, ours)  # the same operations in the same order: bit by bit
     assert not torch.allclose(unread, ours, atol=0.1)

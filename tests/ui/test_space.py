@@ -119,16 +119,24 @@ def test_a_private_file_is_its_owners(on_a_space: None, tmp_path: Path) -> None:
     assert files.belongs(path, "hf:alice") and files.belongs(path, "hf:bob")
 
 
-def test_a_name_is_whoever_used_it_first_unless_that_was_nobody() -> None:
+def test_a_name_that_a_page_makes_up_is_the_first_persons_who_uses_it() -> None:
     claims = Claims(most=3)
+    assert claims.claim("session", "s", ""), "nobody uses a free name, and does not get it"
     assert claims.claim("session", "s", "hf:alice") and claims.claim("session", "s", "hf:alice")
     assert not claims.claim("session", "s", "hf:bob") and not claims.claim("session", "s", "")
-    assert claims.holds("session", "s", "hf:alice") and not claims.holds("event", "s", "hf:alice")
-    assert claims.claim("session", "t", "") and claims.claim("session", "t", "hf:bob")
-    assert not claims.claim("session", "t", "hf:alice")
-    for name in "uvw":
-        claims.claim("session", name, "hf:bob")
-    assert not claims.holds("session", "s", "hf:alice"), "the least recently used is forgotten"
+    assert claims.claim("upload", "s", "hf:bob"), "the same name of another kind is another"
+    for name in "tuv":
+        assert claims.claim("session", name, "hf:bob")
+    assert claims.claim("session", "s", ""), "the least recently used is forgotten"
+
+
+def test_a_name_that_is_given_out_is_nobody_elses() -> None:
+    claims = Claims(most=3)
+    for owner in ("hf:alice", ""):
+        claims.give("event", f"of-{owner}", owner)
+    assert claims.holds("event", "of-hf:alice", "hf:alice") and claims.holds("event", "of-", "")
+    assert not claims.holds("event", "of-hf:alice", "hf:bob")
+    assert not claims.holds("event", "of-hf:alice", "") and not claims.holds("event", "x", "")
 
 
 @pytest.fixture(scope="module")
