@@ -24,6 +24,7 @@ from lift_chat.errors import LiftChatError, NotFound
 from lift_chat.settings import Settings
 
 if TYPE_CHECKING:
+    from lift_chat.lent import Lend
     from lift_chat.models.loading import LoadedModel
     from lift_chat.service import LiftChat
     from storage.library import Library
@@ -127,8 +128,8 @@ def load_base(settings: Settings) -> Callable[[], LoadedModel]:
     return load
 
 
-def serve(settings: Settings, *, browser: bool) -> None:
-    """Returns after SIGTERM or SIGINT, with everything closed."""
+def serve(settings: Settings, *, browser: bool, lend: Lend | None = None) -> None:
+    """Returns after SIGTERM or SIGINT, with everything closed. `lend` as in `LiftChat.open`."""
     configure_process(settings.log_level)
     log = logging.getLogger(__name__)
     ended = threading.Event()
@@ -137,7 +138,9 @@ def serve(settings: Settings, *, browser: bool) -> None:
     from lift_chat.service import LiftChat
     from ui.app import build_app, launch_options
 
-    with LiftChat.open(settings=settings, worker=True) as service:
+    with LiftChat.open(settings=settings, worker=True, lend=lend) as service:
+        if service.in_slices:
+            service.prepare()
         app = build_app(service)
         options = {
             **launch_options(settings),

@@ -61,7 +61,7 @@ class Assignment:
     def config(self) -> LiftConfig:
         return LiftConfig.from_dict(self.job.recipe)
 
-    def lesson(
+    def lesson(  # noqa: PLR0913  # each is a field of `Surroundings`
         self,
         base: LoadedModel,
         folder: Path,
@@ -71,8 +71,12 @@ class Assignment:
         writer: Writer | None = None,
         on_items: Callable[[list[StudyItem]], None] = lambda items: None,
         on_checkpoint: Callable[[], None] = lambda: None,
+        enough: bool = False,
     ) -> Lesson:
-        """The run, with its checkpoints in `folder`, from which it goes on if there are any."""
+        """The run, with its checkpoints in `folder`, from which it goes on if there are any.
+
+        The other arguments are as in `Surroundings`.
+        """
         around = Surroundings(
             fit=fit,
             language=self.language,
@@ -80,6 +84,7 @@ class Assignment:
             given=self.given,
             writer=writer,
             control=lambda: self._other(base),
+            enough=enough,
             on_items=on_items,
             on_checkpoint=on_checkpoint,
         )

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 from lift_chat.errors import InvalidConfig
+from lift_chat.lent import Gpu
 from lift_chat.models.citations import Citation
 from lift_chat.models.context import ChatSettings, Source, Window, WindowFacts, assemble
 from lift_chat.models.engine import Engine, at_strength
 from lift_chat.models.reply import decode
 from lift_chat.models.tint import TintedToken, tint
 from lift_chat.reading import Reading, Readings
+from lift_chat.sharing.leak import Leak, measure_leak
 from storage.library import Library
 from storage.records import Adapter, Message
+
+CHAT_SECONDS = 30
+"""For which a lent device is asked to answer once."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +37,16 @@ class Comparison:
 
 
 class Chat:
-    def __init__(self, library: Library, engine: Engine) -> None:
+    """Windows are put together here, answers come from where the device is."""
+
+    def __init__(self, library: Library, engine: Engine, gpu: Gpu) -> None:
         self._library, self._engine = library, engine
         self._readings = Readings()
+        self._is_lent = gpu.is_lent
+        self._answered = gpu.run(self._answer, CHAT_SECONDS)
+        self._compared = gpu.run(self._compare, CHAT_SECONDS)
+        self._tinted = gpu.run(self._tint, CHAT_SECONDS)
+        self._recited = gpu.run(self._recite, CHAT_SECONDS)
 
     def window(
         self, adapter: Adapter, messages: str | Sequence[Message], settings: ChatSettings
@@ -53,20 +65,16 @@ class Chat:
         self, adapter: Adapter, window: Window, settings: ChatSettings
     ) -> Generator[str, None, None]:
         """`reply` to a window that is assembled already: reading a book's tokens takes a while."""
-        yield from self._decode(self._tree(adapter, settings), window, settings)
+        folder, settings = self._sent(adapter, settings)
+        yield from self._answered(adapter, folder, window, settings)
 
     def compare(
         self, adapter: Adapter, message: str, settings: ChatSettings
     ) -> Generator[Comparison, None, None]:
         """First the adapter's answer grows, then the base's, in the same window."""
         window = self.window(adapter, message, settings)
-        texts = {"adapted": "", "base": ""}
-        trees = {"adapted": self._tree(adapter, settings), "base": self._engine.base.model}
-        for name, tree in trees.items():
-            for piece in self._decode(tree, window, settings):
-                texts[name] += piece
-                yield Comparison(**texts, window=window.facts)
-        yield Comparison(**texts, window=window.facts)
+        folder, settings = self._sent(adapter, settings)
+        yield from self._compared(adapter, folder, window, settings)
 
     def citations(self, adapter: Adapter, answer: str, question: str) -> list[Citation]:
         """Where the claims of `answer` stand in the document; [] when its text is gone."""
@@ -81,31 +89,83 @@ class Chat:
         settings: ChatSettings,
     ) -> list[TintedToken]:
         """What the adapter added to each token of `answer`, in the window it was given in."""
-        base = self._engine.base
-        told = len(base.tokenizer(answer, add_special_tokens=False)["input_ids"])
+        told = len(self._engine.base.tokenizer(answer, add_special_tokens=False)["input_ids"])
         if told > settings.max_new_tokens:  # the answer has to fit behind its prompt
             settings = replace(settings, max_new_tokens=told)
         window = self.window(adapter, messages, settings)
-        tree = self._tree(adapter, settings)
-        return tint(tree, base, window.ids, answer, self._engine.turn)
+        folder, settings = self._sent(adapter, settings)
+        (tokens,) = self._tinted(adapter, folder, window, settings, answer)
+        return tokens
 
-    def tree(self, adapter: Adapter) -> Any:
-        """The chat tree with the adapter on it. Hashes are checked whenever weights are read, and
-        only then. Raises `AdapterMismatch` or `AdapterDamaged`."""
-        files = partial(self._library.verified_folder, adapter.id, adapter.owner)
-        return self._engine.adapted(adapter, files)
+    def leak(self, adapter: Adapter, text: str) -> Generator[int, None, Leak | None]:
+        """How much of `text`, which it has absorbed, the adapter recites; as `measure_leak`."""
+        folder, settings = self._sent(adapter, ChatSettings())
+        found: Leak | None = None
+        for sign in self._recited(adapter, folder, settings, text):
+            if isinstance(sign, int):
+                yield sign
+            else:
+                found = sign
+        return found
 
     def forget_document(self, document_id: str) -> None:
         """Drops what was kept of a deleted document's text."""
         self._readings.forget(document_id)
 
+    # Where the device is. `folder` is the adapter's, or None for one to be looked up when needed.
+
+    def _answer(
+        self, adapter: Adapter, folder: Path | None, window: Window, settings: ChatSettings
+    ) -> Iterator[str]:
+        yield from self._decode(self._tree(adapter, folder, settings), window, settings)
+
+    def _compare(
+        self, adapter: Adapter, folder: Path | None, window: Window, settings: ChatSettings
+    ) -> Iterator[Comparison]:
+        texts = {"adapted": "", "base": ""}
+        trees = {
+            "adapted": self._tree(adapter, folder, settings),
+            "base": self._engine.base.model,
+        }
+        for name, tree in trees.items():
+            for piece in self._decode(tree, window, settings):
+                texts[name] += piece
+                yield Comparison(**texts, window=window.facts)
+        yield Comparison(**texts, window=window.facts)
+
+    def _tint(
+        self,
+        adapter: Adapter,
+        folder: Path | None,
+        window: Window,
+        settings: ChatSettings,
+        answer: str,
+    ) -> Iterator[list[TintedToken]]:
+        tree = self._tree(adapter, folder, settings)
+        yield tint(tree, self._engine.base, window.ids, answer, self._engine.turn)
+
+    def _recite(
+        self, adapter: Adapter, folder: Path | None, settings: ChatSettings, text: str
+    ) -> Iterator[int | Leak | None]:
+        tree = self._tree(adapter, folder, settings)
+        yield (yield from measure_leak(tree, self._engine.base, text, self._engine.turn))
+
     def _decode(self, tree: Any, window: Window, settings: ChatSettings) -> Iterator[str]:
         return decode(tree, self._engine.base, window.ids, settings, self._engine.turn)
 
-    def _tree(self, adapter: Adapter, settings: ChatSettings) -> Any:
+    def _tree(self, adapter: Adapter, folder: Path | None, settings: ChatSettings) -> Any:
+        tree = self._engine.adapted(adapter, lambda: folder or self._files(adapter))
+        return at_strength(tree, settings.applied_strength)
+
+    def _files(self, adapter: Adapter) -> Path:
+        return self._library.verified_folder(adapter.id, adapter.owner)
+
+    def _sent(self, adapter: Adapter, settings: ChatSettings) -> tuple[Path | None, ChatSettings]:
+        """What the library knows and is needed where the device is: where that is lent, nobody can
+        ask the library there."""
         if self._reading(adapter) is None:  # there is no text that could be shown
             settings = replace(settings, context="none")
-        return at_strength(self.tree(adapter), settings.applied_strength)
+        return (self._files(adapter) if self._is_lent else None), settings
 
     def _source(self, adapter: Adapter) -> Source:
         """The document behind the adapter; without its text when it was deleted since. What another

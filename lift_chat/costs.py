@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from lift_chat.adapters import kinds, lora
+from lift_chat.lent import Gpu
 from lift_chat.lift.losses import FrozenHead
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.tokens import probe_windows, tokenize
@@ -27,6 +28,9 @@ from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
 
 WARMUP_TOKENS = 512
+MEASURING_SECONDS = 15
+"""For which a lent device is asked: most of it is for a first use of the device."""
+
 WRITING = 1.5
 """Cost of a written token in trained ones: decoded in batches, each token reads all weights."""
 
@@ -65,12 +69,16 @@ class Probe:
 
 
 class Costs:
-    """Measures once per kind of recipe and remembers. Thread-safe."""
+    """Measures once per kind of recipe and remembers; all else needs no device. Thread-safe."""
 
-    def __init__(self, base: Callable[[], LoadedModel], turn: Turn) -> None:
+    def __init__(self, base: Callable[[], LoadedModel], turn: Turn, gpu: Gpu | None = None) -> None:
         self._base, self._turn = base, turn
         self._probes: dict[tuple[object, ...], Probe] = {}
         self._measuring = threading.Lock()
+        self._measure = (gpu or Gpu()).run(self._there, MEASURING_SECONDS)
+
+    def _there(self, config: LiftConfig) -> Iterator[Probe]:
+        yield measure(self._base(), config, self._turn)
 
     def estimate(self, text: str, config: LiftConfig) -> Estimate:
         """Time and memory of absorbing `text`. Raises `ModelUnavailable`."""
@@ -80,7 +88,7 @@ class Costs:
         with self._measuring:
             key = _kind(config)
             if key not in self._probes:
-                self._probes[key] = measure(self._base(), config, self._turn)
+                (self._probes[key],) = self._measure(config)
             return self._probes[key]
 
     def fit(self, config: LiftConfig) -> Fit:
@@ -151,7 +159,7 @@ class _Saved:
 
 def estimate(loaded: LoadedModel, text: str, config: LiftConfig, probe: Probe) -> Estimate:
     """Time and memory of absorbing `text` with `config` on `loaded`'s device."""
-    ids = tokenize(loaded, text)
+    ids = tokenize(loaded, text, torch.device("cpu"))
     work = workload(ids.shape[1], config, loaded.window)
     probed = 2 * sum(window.shape[1] for window in probe_windows(ids, config)) + work.read
     shape = _Shape.of(loaded, config)

@@ -15,6 +15,8 @@ LiftChatError
 ├── NotConfirmed           publishing to everybody has to be confirmed      (storage)
 ├── AdapterMismatch        the adapter was made for another base
 ├── OutOfMemory            even the smallest micro-batch does not fit
+├── GpuRefused             a GPU that is lent was not to be had, or was taken away
+├── SliceTooShort          a slice's seconds do not reach for the next part of a run
 ├── QueueFull              too many jobs wait
 ├── ExecutorUnavailable    the machines that were to absorb cannot be had
 ├── SignInNeeded           on a hosted Space, where one has to be somebody
@@ -66,6 +68,20 @@ class OutOfMemory(LiftChatError):
     code = "out_of_memory"
 
 
+class GpuRefused(LiftChatError):
+    """`begun` says whether the work had begun when the GPU was taken away."""
+
+    code = "gpu_refused"
+
+    def __init__(self, sentence: str, *, begun: bool) -> None:
+        super().__init__(sentence)
+        self.begun = begun
+
+
+class SliceTooShort(LiftChatError):
+    code = "slice_too_short"
+
+
 class QueueFull(LiftChatError):
     code = "queue_full"
 
@@ -87,6 +103,7 @@ __all__ = [
     "AdapterMismatch",
     "DiskFull",
     "ExecutorUnavailable",
+    "GpuRefused",
     "HubRefused",
     "IllegalTransition",
     "InvalidConfig",
@@ -100,6 +117,7 @@ __all__ = [
     "QueueFull",
     "QuotaExceeded",
     "SignInNeeded",
+    "SliceTooShort",
     "UnreadableDocument",
     "UnsafeAdapter",
 ]

@@ -7,19 +7,17 @@ a checkpoint and leaves the job to the next start, the same way as a kill does.
 
 from __future__ import annotations
 
-import errno
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
-
-import torch
 
 from lift_chat.adapters import kinds
 from lift_chat.assignment import Assignment, Delivery
+from lift_chat.attend import Leave, attend
 from lift_chat.costs import Costs
-from lift_chat.errors import DiskFull, LiftChatError, OutOfMemory
-from lift_chat.lift.lesson import Lesson
+from lift_chat.failures import fail, leave
 from lift_chat.lift.progress import ProgressEvent
 from lift_chat.lift.study.endpoint import EndpointWriter
 from lift_chat.models.engine import Engine
@@ -30,16 +28,6 @@ from storage.records import Job, Metric
 log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 1.0
-INTERNAL = "internal"
-"""Code of an error that nobody foresaw."""
-
-
-class _Leave(Exception):
-    """Leaves the lesson between two events; `request` says why."""
-
-    def __init__(self, request: str) -> None:
-        super().__init__(request)
-        self.request = request
 
 
 class Worker:
@@ -91,7 +79,7 @@ class Worker:
         log.info("job %s: start, attempt %d", job.id, job.attempts)
         try:
             self._absorb(job)
-        except _Leave as left:
+        except Leave as left:
             leave(self._library, job, left.request)
         except Exception as error:
             fail(self._library, job, error)
@@ -117,14 +105,9 @@ class Worker:
             on_items=delivery.keep,
             on_checkpoint=lambda: self._library.credit_job(job.id),
         )
-        try:
-            self._follow(job, lesson, recorder)
-        except _Leave as leave:
-            if leave.request == "close" and lesson.step:
-                lesson.save_checkpoint()
-            if leave.request != "keep":
-                raise
-            lesson.measure_after()
+        with closing(attend(lesson, lambda: self._request(job))) as events:
+            for event in events:
+                recorder(event)
         recorder(ProgressEvent("saving", 0, 1))
         if lesson.trained_tokens:
             self._costs.learn(config, lesson.trained_seconds / lesson.trained_tokens)
@@ -135,57 +118,8 @@ class Worker:
         )
         log.info("job %s: adapter %s", job.id, adapter.id)
 
-    def _follow(self, job: Job, lesson: Lesson, recorder: Recorder) -> None:
-        events = lesson.run()
-        try:
-            for event in events:
-                recorder(event)
-                request = "close" if self._closing.is_set() else self._library.job_request(job.id)
-                if request and not (request == "keep" and not lesson.step):
-                    raise _Leave(request)
-        finally:
-            events.close()
-
-
-def leave(library: Library, job: Job, request: str) -> None:
-    """The running job was left between two events, since it is to be discarded or the program
-    ends."""
-    if request == "discard":
-        library.finish_job(job.id, "cancelled", message="Discarded.")
-    else:
-        library.release_job(job.id)
-
-
-def fail(library: Library, job: Job, error: Exception) -> None:
-    """The running job ends with `error`, unless it is to be discarded anyhow."""
-    if library.job_request(job.id) == "discard":  # it came while the adapter was saved
-        leave(library, job, "discard")
-        return
-    code, sentence = told_of(error)
-    if code == INTERNAL:
-        log.error("job %s: failed", job.id, exc_info=error)
-    else:
-        log.warning("job %s: %s", job.id, code)
-    library.finish_job(job.id, "failed", error_code=code, error=sentence)
-
-
-def told_of(error: Exception) -> tuple[str, str]:
-    """The stable code and the sentence that a job's row keeps of an exception."""
-    known = as_known(error)
-    if known is None:
-        return INTERNAL, f"An internal error stopped the job ({error!r:.200})."
-    return known.code, str(known)
-
-
-def as_known(error: Exception) -> LiftChatError | None:
-    """The user's view of an exception, or None for one that nobody foresaw."""
-    if isinstance(error, LiftChatError):
-        return error
-    if isinstance(error, torch.OutOfMemoryError):
-        return OutOfMemory("The device has not enough free memory for this model and recipe.")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull("The disk is full; free some space and resume the job.")
-    return None
+    def _request(self, job: Job) -> str:
+        return "close" if self._closing.is_set() else self._library.job_request(job.id)
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,14 @@ from lift_chat.base_model import load_base
 from lift_chat.chat import Chat, Comparison, as_messages
 from lift_chat.costs import Costs, Estimate
 from lift_chat.documents import read
-from lift_chat.errors import InvalidConfig, LibraryDamaged, QueueFull
+from lift_chat.errors import IllegalTransition, InvalidConfig, LibraryDamaged, QueueFull
 from lift_chat.executors.choosing import connector
 from lift_chat.executors.dispatcher import Dispatcher
 from lift_chat.executors.order import Means
 from lift_chat.handle import JobHandle
 from lift_chat.jobs import JobStatus, Worker
+from lift_chat.lent import Gpu, Lend
+from lift_chat.lift.progress import ProgressEvent
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.study.cards import to_csv
 from lift_chat.lift.study.endpoint import EndpointWriter
@@ -44,6 +46,8 @@ from lift_chat.sharing.keeping import Keeping, Kept
 from lift_chat.sharing.leak import Leak
 from lift_chat.sharing.publication import Publication
 from lift_chat.sharing.vllm import Serving
+from lift_chat.slices.absorbing import Slices
+from lift_chat.slices.need import Need
 from lift_chat.studied import digest, kept_for
 from lift_chat.study_list import edited
 from storage.files import sha256_of
@@ -67,24 +71,30 @@ MAX_QUEUED = 100
 class LiftChat:
     """Open it with `LiftChat.open(folder)`; use it as a context manager or call `close`."""
 
-    def __init__(self, library: Library, settings: Settings, *, worker: bool) -> None:
+    def __init__(
+        self, library: Library, settings: Settings, *, worker: bool, lend: Lend | None = None
+    ) -> None:
         self.library, self.settings = library, settings
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
         self.device: Device = pick_device(settings.device)
         self.choice: Choice = choose(settings.base_model, self.device)
         self.engine = Engine(self._load_base)
-        self._chat = Chat(library, self.engine)
+        gpu = Gpu(lend, self.engine.forked)
+        self.in_slices = gpu.is_lent
+        self._chat = Chat(library, self.engine, gpu)
         self._quotas = Quotas(library, settings)
         self._exchange = Exchange(library, self.add_document, self._quotas.intake)
         self._keeping = Keeping(library, self._exchange)
         self._publication = Publication(
-            library, self.engine, self._chat.tree, self.choice.name, settings
+            library, self.engine, self._chat.leak, self.choice.name, settings
         )
-        self._costs = Costs(lambda: self.engine.base, self.engine.turn)
+        self._costs = Costs(lambda: self.engine.base, self.engine.turn, gpu)
+        self._slices = Slices(library, self.engine, self._costs, gpu, settings.slice_seconds)
         self._worker = self._absorber()
         library.recover_jobs()
-        if worker:
+        self._has_worker = worker and not self.in_slices
+        if self._has_worker:
             self._worker.start()
 
     @classmethod
@@ -94,14 +104,19 @@ class LiftChat:
         *,
         settings: Settings | None = None,
         worker: bool = True,
+        lend: Lend | None = None,
     ) -> Self:
-        """The library in `root` (default: the settings' home). Raises `LibraryInUse`."""
+        """The library in `root` (default: the settings' home). Raises `LibraryInUse`.
+
+        `lend` is `spaces.GPU` on a ZeroGPU Space: no worker runs then, what waits is absorbed with
+        `absorb_slice`, and everything else that needs the device borrows it too.
+        """
         settings = settings or Settings()
         if root is not None:
             settings = settings.model_copy(update={"home": Path(root).expanduser()})
         library = Library.open(settings.home)
         try:
-            return cls(library, settings, worker=worker)
+            return cls(library, settings, worker=worker, lend=lend)
         except BaseException:
             library.close()
             raise
@@ -118,6 +133,12 @@ class LiftChat:
 
     def _load_base(self) -> LoadedModel:
         return load_base(self.settings, self.choice.name, self.device)
+
+    def prepare(self) -> str:
+        """Loads the base model now, not at first need; gives its name. Where the device is lent
+        this has to be done before the page is served, in the main thread."""
+        name: str = self.engine.base.identity.name
+        return name
 
     # Documents
 
@@ -253,6 +274,32 @@ class LiftChat:
         self._worker.wake()
         return job
 
+    def absorb_slice(
+        self, job_id: str, *, keep: bool = False, owner: str = LOCAL
+    ) -> Generator[ProgressEvent, None, None]:
+        """Takes a waiting job forward by one slice, where no worker does; yields what happens.
+
+        Afterwards it is done, waits for its next slice, or has failed. `keep` ends it with what it
+        has learned so far. Closing the generator leaves a job that goes on.
+        """
+        job = self.library.job(job_id, owner)
+        if self._has_worker:
+            raise IllegalTransition(f"“{job.name}” is absorbed by the worker when its turn comes.")
+        return self._slices.absorb(job_id, owner, keep=keep)
+
+    def slices_needed(self, document_id: str, config: LiftConfig, *, owner: str = LOCAL) -> Need:
+        """How many slices absorbing would take, from its estimate."""
+        return self._slices.needed(self.estimate(document_id, config, owner=owner).seconds)
+
+    def slices_left(self, job_id: str, *, owner: str = LOCAL) -> Need | None:
+        """How many slices a job still needs; None for one that is over."""
+        job = self.library.job(job_id, owner)
+        if job.is_over:
+            return None
+        config = LiftConfig.from_dict(job.recipe)
+        whole = self.estimate(job.document_id, config, owner=owner)
+        return self._slices.left(job, whole.seconds)
+
     # Library
 
     def adapters(
@@ -281,6 +328,14 @@ class LiftChat:
         freed = self.library.delete_adapter(adapter_id, owner)
         self.engine.forget(adapter_id)
         return freed
+
+    def compatible(self, adapter: Adapter) -> str:
+        """'' if the adapter fits the base model, else one sentence."""
+        return self.engine.mismatch(
+            adapter, lambda: self.library.adapter_folder(adapter.id, adapter.owner)
+        )
+
+    # Sharing
 
     def export_adapter(
         self, adapter_id: str, target: str | Path, *, document: bool = False, owner: str = LOCAL
@@ -350,12 +405,6 @@ class LiftChat:
     def drop_kept(self, adapter_id: str, *, token: Token = None, owner: str = LOCAL) -> None:
         """Takes an adapter out of the kept library, if there is one, before it is deleted."""
         self._keeping.drop(adapter_id, owner, token)
-
-    def compatible(self, adapter: Adapter) -> str:
-        """'' if the adapter fits the base model, else one sentence."""
-        return self.engine.mismatch(
-            adapter, lambda: self.library.adapter_folder(adapter.id, adapter.owner)
-        )
 
     # Chat
 
@@ -477,6 +526,7 @@ class LiftChat:
             "base_model": self.choice.name,
             "base_why": self.choice.why,
             "base_loaded": self.engine.is_loaded,
+            "in_slices": self.in_slices,
             "library": str(self.settings.home),
             "jobs_waiting": self.library.waiting_jobs(),
             "free_disk_bytes": self.library.free_bytes(),

@@ -129,6 +129,9 @@ class Settings(BaseSettings):
     free_disk_mb: int | None = Field(default_factory=lambda: 2000 if space_id() else None, ge=1)
     """Nothing is taken in while the library's disk has less than this left, in megabytes."""
 
+    slice_seconds: float = Field(60, ge=5, le=600)
+    """How long a device is lent for one slice of a run, where it is lent at all."""
+
     writer_url: str | None = None
     """An OpenAI-compatible endpoint that may write study questions, like http://localhost:8000/v1.
     Documents are sent there only under a recipe that says so."""

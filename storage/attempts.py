@@ -1,4 +1,4 @@
-"""What becomes of a running job when the program ends, in order or not.
+"""One job's work: taken up out of turn, left in order, or cut off by the program's end.
 
 An attempt is a run that ended without a checkpoint; too many of them, and the job waits for the
 user instead of ending the program again and again.
@@ -7,20 +7,33 @@ user instead of ending the program again and again.
 from __future__ import annotations
 
 from storage.errors import IllegalTransition
-from storage.jobs import move, one
+from storage.jobs import begin, move, one
 from storage.records import Job
 from storage.store import Store
-from storage.values import now
+from storage.values import clean, now
+
+AFTER_RESTART = "Goes on after a restart."
 
 
-def release(store: Store, job_id: str) -> None:
-    """Back to its place in the queue: the program ends in order, which counts as no attempt."""
+def claim(store: Store, job_id: str, owner: str) -> Job:
+    """This very job, now running, whatever waits before it.
+
+    Raises `NotFound`, and `IllegalTransition` for one that does not wait.
+    """
+    with store.write() as db:
+        job = one(db, job_id, owner)
+        if job.state != "queued":
+            raise IllegalTransition(f"“{job.name}” is {job.state} and does not wait for its turn.")
+        return begin(db, job)
+
+
+def release(store: Store, job_id: str, message: str) -> None:
+    """Back to its place in the queue: its work was left in order, which counts as no attempt."""
     with store.write() as db:
         job = one(db, job_id)
         if job.state != "running":
             raise IllegalTransition(f"“{job.name}” is {job.state} and is not being worked on.")
-        message = "Goes on after a restart."
-        move(db, job, "queued", message=message, attempts=max(job.attempts - 1, 0))
+        move(db, job, "queued", message=clean(message), attempts=max(job.attempts - 1, 0))
 
 
 def credit(store: Store, job_id: str) -> None:
@@ -48,5 +61,5 @@ def recover(store: Store, *, max_attempts: int) -> list[Job]:
                 told = {"error_code": "interrupted", "error": error}
                 move(db, job, "interrupted", finished_at=now(), **told)
             else:
-                move(db, job, "queued", message="Goes on after a restart.")
+                move(db, job, "queued", message=AFTER_RESTART)
         return [one(db, job_id) for job_id in ids]

@@ -179,10 +179,13 @@ def claim(store: Store, at_once: int) -> Job | None:
         if running >= at_once:
             return None
         for row in list(db.query(sql)):
-            job = _job(row)
-            move(db, job, "running", **_FRESH, attempts=job.attempts + 1, started_at=now())
-            return one(db, job.id)
+            return begin(db, _job(row))
     return None
+
+
+def begin(db: Database, job: Job) -> Job:
+    move(db, job, "running", **_FRESH, attempts=job.attempts + 1, started_at=now())
+    return one(db, job.id)
 
 
 def request_stop(store: Store, job_id: str, owner: str, *, keep: bool) -> Job:

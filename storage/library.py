@@ -270,9 +270,13 @@ class Library:
         """From failed or interrupted to the end of the queue."""
         return jobs.requeue(self._store, job_id, owner)
 
-    def release_job(self, job_id: str) -> None:
-        """The worker lets go of a running job that is to go on after a restart."""
-        attempts.release(self._store, job_id)
+    def claim_job(self, job_id: str, owner: str) -> Job:
+        """This waiting job, now running, whatever else waits or runs."""
+        return attempts.claim(self._store, job_id, owner)
+
+    def release_job(self, job_id: str, message: str = attempts.AFTER_RESTART) -> None:
+        """Lets go of a running job that is to go on later; `message` says when."""
+        attempts.release(self._store, job_id, message)
 
     def credit_job(self, job_id: str) -> None:
         """The running job reached a checkpoint, so a kill from here on costs it no attempt."""

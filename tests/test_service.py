@@ -244,6 +244,9 @@ VERBS: dict[str, Callable[[LiftChat, dict[str, str], str], object]] = {
     "delete_document": lambda app, ids, who: app.delete_document(ids["document"], owner=who),
     "estimate": lambda app, ids, who: app.estimate(ids["document"], QUICK, owner=who),
     "absorb": lambda app, ids, who: app.absorb(ids["document"], QUICK, owner=who),
+    "absorb_slice": lambda app, ids, who: list(app.absorb_slice(ids["job"], owner=who)),
+    "slices_needed": lambda app, ids, who: app.slices_needed(ids["document"], QUICK, owner=who),
+    "slices_left": lambda app, ids, who: app.slices_left(ids["job"], owner=who),
     "job": lambda app, ids, who: app.job(ids["job"], owner=who),
     "stop_job": lambda app, ids, who: app.stop_job(ids["job"], keep=False, owner=who),
     "resume_job": lambda app, ids, who: app.resume_job(ids["job"], owner=who),
@@ -268,7 +271,8 @@ VERBS: dict[str, Callable[[LiftChat, dict[str, str], str], object]] = {
 }
 LISTS = {"documents", "jobs", "adapters"}
 NOBODYS = {
-    "open", "close", "health", "compatible", "add_document", "import_adapter", "pull_adapter",
+    "open", "close", "prepare", "health", "compatible", "add_document", "import_adapter",
+    "pull_adapter",
     "keep_library", "restore_library", "library_is_behind", "drop_kept",
 }  # fmt: skip
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
+import sys
 import tomllib
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import pytest
 import yaml
 
 from lift_chat.models.embedded import PACKAGE
@@ -58,3 +62,21 @@ def test_the_space_installs_the_embedded_model_that_is_tested() -> None:
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
     name = PACKAGE.replace("_", "-")
     assert f"{name}=={TESTED[name]}" in texts and "--no-deps" in texts
+
+
+def lender() -> Any:
+    spec = importlib.util.spec_from_file_location("space_app", ROOT / "app.py")
+    assert spec and spec.loader
+    app = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(app)
+    return app.lender()
+
+
+def test_a_gpu_is_borrowed_on_zerogpu_hardware_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    brought = ModuleType("spaces")
+    brought.GPU = lambda **_: None  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "spaces", brought)
+    monkeypatch.delenv("SPACES_ZERO_GPU", raising=False)
+    assert lender() is None
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    assert lender() is brought.GPU

@@ -46,7 +46,7 @@ def test_a_refused_list_leaves_the_old_one(app: LiftChat, document_id: str) -> N
 def test_a_list_that_cannot_be_read_can_be_replaced(app: LiftChat, document_id: str) -> None:
     (file,) = app.settings.home.glob("documents/*/owners/*.study.jsonl")
     file.write_bytes(b'{"question": "Who')
-    with pytest.raises(LibraryDamaged, match="Line 1"):
+    with pytest.raises(LibraryDamaged, match="line 1"):
         app.study_items(document_id)
     with pytest.raises(InvalidConfig, match=r"^Question 1"):
         app.set_study_items(document_id, [StudyItem("", "x", 0, 1)])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from ui import cards, form, job_panel, present, study_box
+from ui import cards, form, job_panel, present, slices, study_box
 from ui.errors import page
 from ui.intake import read_in
 from ui.owner import owner_of
@@ -165,7 +165,11 @@ class AbsorbHandlers:
         owner = owner_of(request)
         outline = self.service.outline(document_id, owner=owner)
         config = form.config(preset, changes, chapters, outline)
-        yield cards.estimate(self.service.estimate(document_id, config, owner=owner))
+        shown = cards.estimate(self.service.estimate(document_id, config, owner=owner))
+        if self.service.in_slices:
+            need = self.service.slices_needed(document_id, config, owner=owner)
+            shown += cards.empty(need.sentence())
+        yield shown
 
     @page
     def absorb(
@@ -225,10 +229,12 @@ def wire(service: LiftChat, tab: AbsorbTab, shared: Shell, chat_adapter: gr.Drop
     for name, control in tab.controls.items():
         inputs = [tab.preset, tab.changes, control]
         control.input(partial(_change, name), inputs, tab.changes, **QUIET).then(**estimated)
-    tab.absorb.click(
+    queued = tab.absorb.click(
         handlers.absorb, recipe, [shared.job_id, shared.document_id], api_visibility="private"
-    ).success(None, js="() => window.scrollTo({top: 0, behavior: 'smooth'})")
+    )
+    queued.success(None, js="() => window.scrollTo({top: 0, behavior: 'smooth'})")
     tab.other.click(lambda: "", None, shared.document_id, **QUIET)
     study_box.wire(service, tab.study, STUDY)
     study_box.follow(service, tab.study, shared.document_id)
     job_panel.wire(service, tab.job, shared, chat_adapter)
+    slices.wire(service, tab.job.slices, shared, queued)

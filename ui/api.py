@@ -6,7 +6,8 @@ Long work is only queued here. Knows no component of the page.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,6 +26,7 @@ from ui.payloads import (
     items_of,
     job_json,
     name_of,
+    progress_json,
     uploaded,
 )
 from ui.share_api import SHARING, ShareApi
@@ -64,13 +66,35 @@ class Api(ChatApi, ShareApi):
         options: dict[str, Any] | None = None,
         request: gr.Request | None = None,
     ) -> dict[str, Any]:
-        """What absorbing would cost: seconds, bytes, tokens. Stores the document only."""
+        """What absorbing would cost: seconds, bytes, tokens, and `slices` where it is done in
+        slices. Stores the document only."""
         owner = owner_of(request)
         config = LiftConfig.preset(preset, **(options or {}))
         path = uploaded(file, owner)
         document = self.service.add_document(path, name=name_of(file), owner=owner)
         cost = self.service.estimate(document.id, config, owner=owner)
-        return {**asdict(cost), "fits": cost.fits, "document_id": document.id}
+        told = {**asdict(cost), "fits": cost.fits, "document_id": document.id}
+        if self.service.in_slices:
+            need = self.service.slices_needed(document.id, config, owner=owner)
+            told["slices"] = {**asdict(need), "sentence": need.sentence()}
+        return told
+
+    @endpoint
+    def absorb_slice(
+        self, job_id: str, keep: bool = False, request: gr.Request | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Takes a waiting job forward by one slice, where `health` says `in_slices`. Streams
+        {"id", "state", "stage", "step", "total", "loss", "message"}; the last one is the job as in
+        `job_status`, with `slices_left` (0 when it is over). `keep` ends it with what it has
+        learned so far."""
+        owner = owner_of(request)
+        events = self.service.absorb_slice(job_id, keep=keep, owner=owner)
+        with closing(cast("Generator[Any]", events)):
+            for event in events:
+                yield {"id": job_id, "state": "running", **progress_json(event)}
+        need = self.service.slices_left(job_id, owner=owner)
+        job = self.service.job(job_id, owner=owner).job
+        yield {**job_json(job), "slices_left": need.slices if need else 0}
 
     @endpoint
     def job_status(
@@ -180,10 +204,11 @@ class Api(ChatApi, ShareApi):
 
 READING = ("absorb", "estimate", "import_adapter", "pull")
 MODEL = (*GENERATING, "leak", "push")
+SLICES = ("absorb_slice",)
 ENDPOINTS = (
     "absorb", "estimate", "job_status", "list_jobs", "stop_job", "resume_job", "list_documents",
     "delete_document", "study_items", "update_study_items", "list_adapters", "get_adapter",
-    "exam", "update_adapter", "delete_adapter",
+    "exam", "update_adapter", "delete_adapter", *SLICES,
     *GENERATING, "citations", *SHARING, "health",
 )  # fmt: skip
 """The public names. Adding one is a decision; taking one away breaks programs."""
@@ -193,11 +218,12 @@ def wire(service: LiftChat) -> None:
     """Registers the endpoints; called inside the app's blocks."""
     api = Api(service)
     for name in ENDPOINTS:
-        group = "chat" if name in MODEL else "intake" if name in READING else None
+        groups = {"chat": MODEL, "intake": READING, "slices": SLICES}
+        group = next((group for group, names in groups.items() if name in names), None)
         gr.api(
             cast("Callable[..., Any]", getattr(api, name)),
             api_name=name,
             api_visibility="public",
             concurrency_id=group,
-            concurrency_limit={"chat": 4, "intake": 2}.get(group or "", 16),
+            concurrency_limit={"chat": 4, "intake": 2, "slices": 8}.get(group or "", 16),
         )

@@ -14,7 +14,7 @@ import gradio as gr
 import pandas as pd
 
 from lift_chat.learned import pinned_of
-from ui import cards, curves, pinned, shell
+from ui import cards, curves, pinned, shell, slices
 from ui.chat_choices import adapter_choices
 from ui.errors import page
 from ui.owner import owner_of
@@ -47,6 +47,7 @@ class JobPanel:
     back: gr.Button
     seen: gr.State
     all_runs: gr.HTML
+    slices: slices.SliceBox
 
     @property
     def view(self) -> list[Any]:
@@ -72,12 +73,13 @@ def layout() -> JobPanel:
             with gr.Row(elem_classes="lc-actions"):
                 really = gr.Button("Discard the run", variant="stop", elem_id="discard-really")
                 back = gr.Button("Go on")
+        sliced = slices.layout()
         pinned_box = gr.HTML(elem_id="pinned")
     seen = gr.State(())
     runs = gr.HTML(js_on_load=cards.CLICK, elem_id="all-runs", render=False)
     return JobPanel(
         panel, progress, plot, exam, pinned_box, keep, discard, resume, chat, confirm, really,
-        back, seen, runs,
+        back, seen, runs, sliced,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from gradio.utils import get_upload_folder
 
 from lift_chat.errors import InvalidConfig
+from lift_chat.lift.progress import ProgressEvent
 from lift_chat.quotas import somebody
 from lift_chat.study_list import page_of, span_of
 from storage.records import Adapter, Document, Job, Message, Page, StudyItem
@@ -114,6 +115,11 @@ def exam_json(adapter: Adapter) -> Json:
 
 def job_json(job: Job) -> Json:
     return _without_owner(asdict(job))
+
+
+def progress_json(event: ProgressEvent) -> Json:
+    names = ("stage", "step", "total", "loss", "message")
+    return {name: getattr(event, name) for name in names}
 
 
 def document_json(document: Document) -> Json:

@@ -30,6 +30,9 @@ DELETE_DOCUMENT = (
     "Delete “{name}” for good? This frees {size}. What was absorbed from it stays and can still "
     "be talked to, but without pages of the document in the window."
 )
+SLICE_STARTS = "Waiting for a device; then one slice is absorbed. Leave the page open meanwhile."
+SLICE_OVER = "One slice further; all of it is kept. Still needed: {left}"
+SLICES_OVER = "That was the last slice."
 DISCARD_JOB = "Discard this run? What was learned so far is lost; the document stays."
 COMPARE_HELP = "One question to both, on the same seed: the base model, and what it has absorbed."
 TICK_A_CHAPTER = "Tick at least one chapter."

@@ -20,7 +20,7 @@ from lift_chat.costs import Costs
 from lift_chat.executors.messages import Begun, Message, Saved, Wrote, to_line
 from lift_chat.executors.order import Means, Order
 from lift_chat.executors.results import Failed, Left, Made, write_result
-from lift_chat.jobs import told_of
+from lift_chat.failures import told_of
 from lift_chat.lift.lesson import Lesson
 from lift_chat.lift.preparation import STUDY
 from lift_chat.lift.progress import ProgressEvent

@@ -21,7 +21,8 @@ from lift_chat.executors.executor import Executor, Task
 from lift_chat.executors.messages import Begun, Saved, Wrote, from_line
 from lift_chat.executors.order import Means, Order
 from lift_chat.executors.results import Failed, Left, Lost, Made, Outcome
-from lift_chat.jobs import IDLE_SECONDS, fail, leave
+from lift_chat.failures import fail, leave
+from lift_chat.jobs import IDLE_SECONDS
 from lift_chat.lift.progress import ProgressEvent
 from lift_chat.recorder import Recorder
 from storage.library import Library

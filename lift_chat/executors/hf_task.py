@@ -20,7 +20,7 @@ from lift_chat.errors import HubRefused, NotFound
 from lift_chat.executors import container
 from lift_chat.executors.messages import Begun, from_line
 from lift_chat.executors.results import FILES, RESULT, Failed, Left, Outcome, read_result
-from lift_chat.jobs import told_of
+from lift_chat.failures import told_of
 from storage.files import write_file
 from storage.hub import jobs, repository
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from lift_chat.evaluation.metrics import token_f1
 from lift_chat.lift.absorption import absorption, answer_nll
+from lift_chat.lift.notes import NO_NOTES, Notes, key
 from lift_chat.lift.progress import PinnedAnswer, with_answers
-from lift_chat.models.batch import generate
 from lift_chat.models.context import ChatSettings, Source, assemble
 from lift_chat.models.device import Turn
 from lift_chat.models.excerpt import TokenPlaces
@@ -49,16 +49,24 @@ class Exam:
     control: tuple[str, float] | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
     pinned: list[dict[str, Any]] = field(default_factory=list)
+    notes: Notes = NO_NOTES
     _nll: dict[str, list[float]] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, loaded: LoadedModel, title: str, text: str, items: Sequence[StudyItem], turn: Turn
+        cls,
+        loaded: LoadedModel,
+        title: str,
+        text: str,
+        items: Sequence[StudyItem],
+        turn: Turn,
+        notes: Notes = NO_NOTES,
     ) -> Exam:
         """About the whole of `text`, which is tokenised here once for all questions."""
         places = TokenPlaces.of(loaded.tokenizer, text) if items else None
         page = Page(number=1, label="1", start=0, end=len(text), text=text)
-        return cls(loaded, Source(title, [page], places=places), text, items, turn)
+        source = Source(title, [page], places=places)
+        return cls(loaded, source, text, items, turn, notes=notes)
 
     def __bool__(self) -> bool:
         return bool(self.items)
@@ -66,9 +74,10 @@ class Exam:
     def hold(self, model: Any, window: str) -> Sitting:
         """`window` is "closed" or "truncated"."""
         prompts = [self._prompt(item.question, window) for item in self.items]
-        told = dict(
-            generate(model, self.loaded, prompts, max_new_tokens=ANSWER_TOKENS, turn=self.turn)
+        asking = self.notes.generate(
+            model, self.loaded, prompts, max_new_tokens=ANSWER_TOKENS, turn=self.turn
         )
+        told = dict(asking)
         answers = tuple(told[i] for i in range(len(prompts)))
         scores = [
             token_f1(answer, [item.answer])
@@ -84,9 +93,8 @@ class Exam:
             question_ids(self.loaded, self.source.title, i.question, self._passage(i))
             for i in self.items
         ]
-        golds = [item.answer for item in self.items]
         for name, asked in (("without", prompts), ("opened", opened)):
-            self._nll[name] = answer_nll(model, self.loaded, asked, golds, self.turn)
+            self._nll[name] = self._answer_nll(model, asked)
         return self._note(0, self.base["closed"])
 
     def during(self, model: Any, step: int) -> tuple[PinnedAnswer, ...]:
@@ -99,8 +107,7 @@ class Exam:
         closed = closed or self.hold(model, "closed")
         self.adapter = {"closed": closed, "truncated": self.hold(model, "truncated")}
         prompts = [question_ids(self.loaded, self.source.title, i.question) for i in self.items]
-        golds = [item.answer for item in self.items]
-        self._nll["adapted"] = answer_nll(model, self.loaded, prompts, golds, self.turn)
+        self._nll["adapted"] = self._answer_nll(model, prompts)
         return self._note(step, self.adapter["closed"])
 
     def compare(self, model: Any, name: str) -> None:
@@ -168,6 +175,16 @@ class Exam:
             told.append(PinnedAnswer(item.question, item.answer, sitting.answers[i]))
         self.pinned = with_answers(self.pinned, told, step)
         return tuple(told)
+
+    def _answer_nll(self, model: Any, prompts: Sequence[list[int]]) -> list[float]:
+        golds = [item.answer for item in self.items]
+
+        def ask() -> list[float]:
+            return answer_nll(model, self.loaded, prompts, golds, self.turn)
+
+        who = self.notes.who(self.loaded, model)
+        found: list[float] = self.notes.once(key(who, "nll", list(prompts), golds), ask)
+        return found
 
     def _pinned_places(self) -> list[int]:
         """A few questions from the beginning, the middle and the end."""

@@ -20,6 +20,7 @@ from lift_chat.lift.checkpoint import Facts, restore_checkpoint, save_checkpoint
 from lift_chat.lift.curriculum import Curriculum
 from lift_chat.lift.exam import Exam, Sitting
 from lift_chat.lift.measures import Measures, compared
+from lift_chat.lift.notes import Notes
 from lift_chat.lift.optimizer import MasterAdamW
 from lift_chat.lift.preparation import Sources, Studies, Text, is_written, keep, prepare
 from lift_chat.lift.progress import ProgressEvent, Stage
@@ -59,13 +60,13 @@ class Lesson:
         self.document_tokens = self.ids.shape[1]
         if self.document_tokens < 2:
             raise InvalidConfig("There is too little text to absorb.")
-        self.before, self.after = Measures(), Measures()
-        self.trained_tokens, self.trained_seconds = 0, 0.0
-        self.resumed_from = 0
-        self.studies, self.exam = Studies(), self._exam([])
+        self.trained_tokens = self.resumed_from = 0
+        self.trained_seconds = self.saving_seconds = 0.0
+        self.notes = Notes(folder)
+        self.before, self.after = Measures(notes=self.notes), Measures(notes=self.notes)
+        self.studies, self.exam, self.best = Studies(), self._exam([]), Best(folder)
         self.adapted: Any = None
         self.state: TrainState | None = None
-        self.best = Best(folder)
 
     @property
     def sittings(self) -> Sittings:
@@ -86,13 +87,12 @@ class Lesson:
             self._resume(facts)
         else:
             yield from self._measure(self.before, "before")
+        first = self._first_epoch if early else None
         self.studies = yield from prepare(
             self.loaded,
             self.text,
             self.config,
-            sources=Sources(
-                self.around.given, self.around.writer, self._first_epoch if early else None
-            ),
+            sources=Sources(self.around.given, self.around.writer, first, self.notes),
             folder=self.folder,
             turn=self.turn,
         )
@@ -164,7 +164,7 @@ class Lesson:
             )
 
     def _exam(self, items: Sequence[StudyItem]) -> Exam:
-        return Exam.of(self.loaded, self.text.title, self.text.text, items, self.turn)
+        return Exam.of(self.loaded, self.text.title, self.text.text, items, self.turn, self.notes)
 
     def _resume(self, facts: Facts) -> None:
         self.resumed_from = facts.step
@@ -175,7 +175,7 @@ class Lesson:
         base_tokens, base_seconds = self.trained_tokens, self.trained_seconds
         if self.sittings.missed(state):
             yield self.sittings.hold(state)
-        if self.sittings.enough:
+        if self.sittings.enough or self.around.enough:
             return
         saved = time.monotonic()
         with closing(run_slice(state, self.turn)) as events:
@@ -205,8 +205,9 @@ class Lesson:
                 pass
 
     def save_checkpoint(self) -> None:
-        """Nothing is saved once the best weights were taken: training cannot go on from them."""
-        if self.state is None or self.best.taken:
+        """Nothing is saved once the best weights were taken: training cannot go on from them; nor
+        what was only restored, whose exam may not be known again yet."""
+        if self.state is None or self.best.taken or self.resumed_from == self.step > 0:
             return
         facts = Facts(
             step=self.state.step,
@@ -216,7 +217,9 @@ class Lesson:
             exam=self.exam.state(),
             **self._guard(),
         )
+        started = time.monotonic()
         save_checkpoint(self.folder, self.state, facts)
+        self.saving_seconds = time.monotonic() - started
         self.around.on_checkpoint()
 
     def metrics(self) -> dict[str, Any]:
@@ -233,13 +236,11 @@ class Lesson:
         }
         if self.studies.counts is not None:
             found["study"] = self.studies.counts
-        found.update(self.sittings.report(self.step))
-        return found
+        return {**found, **self.sittings.report(self.step)}
 
     def _guard(self) -> dict[str, Any]:
-        identity = self.loaded.identity.fingerprint + f":{self.document_tokens}"
-        if self.loaded.four_bit:
-            identity += ":nf4"
+        packing = ":nf4" if self.loaded.four_bit else ""
+        identity = f"{self.loaded.identity.fingerprint}:{self.document_tokens}{packing}"
         return {"fingerprint": identity, "config": self.config.to_dict()}
 
     def _measure(self, measures: Measures, stage: Stage) -> Iterator[ProgressEvent]:

@@ -10,6 +10,7 @@ import torch
 
 from lift_chat.lift.forgetting import Forgetting, General, probe
 from lift_chat.lift.memory_map import PageLoss, combine, page_losses
+from lift_chat.lift.notes import NO_NOTES, Notes, key
 from lift_chat.lift.train import mean_loss
 from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
@@ -26,6 +27,7 @@ class Measures:
     loss: float = float("nan")
     pages: list[PageLoss] = field(default_factory=list)
     general: General | None = None
+    notes: Notes = field(default=NO_NOTES, repr=False, compare=False)
 
     def take(
         self,
@@ -36,12 +38,25 @@ class Measures:
         turn: Turn,
     ) -> Iterator[float]:
         """Measures everything; yields the running loss after each window."""
-        for loss in mean_loss(model, windows, turn):
-            self.loss = loss
-            yield loss
+        notes = self.notes
+        who = notes.who(loaded, model)
+        read = notes.recall(key(who, "loss")) or []
+        yield from read
+        if not read:
+            for loss in mean_loss(model, windows, turn):
+                read.append(loss)
+                yield loss
+            notes.note(key(who, "loss"), read)
+        self.loss = read[-1]
         most = MAP_PAGES.get(loaded.device.kind, 64)
-        self.pages = list(page_losses(model, loaded, pages, turn, most_pages=most))
-        self.general = probe(model, loaded, turn)
+
+        def losses() -> list[dict[str, Any]]:
+            found = page_losses(model, loaded, pages, turn, most_pages=most)
+            return [asdict(page) for page in found]
+
+        self.pages = [PageLoss(**page) for page in notes.once(key(who, "pages"), losses)]
+        general = notes.once(key(who, "general"), lambda: asdict(probe(model, loaded, turn)))
+        self.general = General(**general)
 
     def state(self) -> dict[str, Any]:
         """JSON values."""

@@ -1,7 +1,7 @@
 """From a document to what is studied: items written or taken over, split, and taught.
 
 What was written is kept in the run's folder at once, so that a resumed run studies the very same
-questions; the teacher's distributions are heard again instead, they follow from them.
+questions; what the teacher says to them is a note of the run.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lift_chat.lift.holdout import split
+from lift_chat.lift.notes import NO_NOTES, Notes
 from lift_chat.lift.passages import Span, passages
 from lift_chat.lift.progress import ProgressEvent
 from lift_chat.lift.questions import QuestionSamples, Taught
@@ -77,12 +78,13 @@ class Sources:
 
     `given` are those already kept with the document. They are used as they are and nothing is
     written anew; what a person wrote is never dropped. `writer` is None for the base itself.
-    `first_epoch` is given fresh items as they come.
+    `first_epoch` is given fresh items as they come. `notes` know what was asked before.
     """
 
     given: Sequence[StudyItem] = ()
     writer: Writer | None = None
     first_epoch: Callable[[Sequence[Checked]], None] | None = None
+    notes: Notes = NO_NOTES
 
 
 def prepare(
@@ -106,9 +108,9 @@ def prepare(
     kept = _read(folder)
     if kept is not None:
         items, studies.counts = kept
-        checked = yield from _heard(loaded, text, items, turn)
+        checked = yield from _heard(loaded, text, items, turn, sources.notes)
     elif sources.given:
-        checked = yield from _heard(loaded, text, sources.given, turn)
+        checked = yield from _heard(loaded, text, sources.given, turn, sources.notes)
         studies.counts = {"asked": 0, "written": 0, "kept": len(sources.given), "dropped": {}}
     else:
         writing = write_items(
@@ -119,6 +121,7 @@ def prepare(
             language=text.language,
             turn=turn,
             writer=sources.writer,
+            notes=sources.notes,
         )
         checked = yield from _written(writing, studies, sources.first_epoch)
         studies.fresh = True
@@ -152,11 +155,11 @@ def _written(
 
 
 def _heard(
-    loaded: LoadedModel, text: Text, items: Sequence[StudyItem], turn: Turn
+    loaded: LoadedModel, text: Text, items: Sequence[StudyItem], turn: Turn, notes: Notes
 ) -> Generator[ProgressEvent, None, list[Checked]]:
     """Asks known items back, for what their teacher says; in their order."""
     heard: dict[int, Checked] = {}
-    for checked in ask_back(loaded.model, loaded, text.title, text.text, items, turn):
+    for checked in ask_back(loaded.model, loaded, text.title, text.text, items, turn, notes=notes):
         heard[checked.index] = checked
         if len(heard) % 32 == 0 or len(heard) == len(items):
             yield ProgressEvent("writing", len(heard), len(items))
@@ -165,8 +168,13 @@ def _heard(
 
 def is_written(folder: Path) -> bool:
     """Whether a run that was cut off had all its questions, and had them of its own."""
+    return written(folder) is not None
+
+
+def written(folder: Path) -> list[StudyItem] | None:
+    """The questions that a run wrote itself; None until it has them all."""
     kept = _read(folder)
-    return kept is not None and bool((kept[1] or {}).get("asked"))
+    return kept[0] if kept is not None and (kept[1] or {}).get("asked") else None
 
 
 def keep(folder: Path, studies: Studies) -> None:

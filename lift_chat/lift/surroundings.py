@@ -18,7 +18,8 @@ class Surroundings:
     """What a lesson may use beside text and recipe; all of it can be left out.
 
     `given` are study items kept with the document, `control` another document's adapter (its name
-    and the model), for the exam. `on_items` and `on_checkpoint` are told what was reached.
+    and the model), for the exam. `enough` keeps what an earlier part of the run has learned as it
+    is: nothing more is trained. `on_items` and `on_checkpoint` are told what was reached.
     """
 
     fit: Fit = ONE_WINDOW
@@ -27,5 +28,6 @@ class Surroundings:
     given: Sequence[StudyItem] = ()
     writer: Writer | None = None
     control: Control = lambda: None
+    enough: bool = False
     on_items: Callable[[list[StudyItem]], None] = lambda items: None
     on_checkpoint: Callable[[], None] = lambda: None

@@ -12,10 +12,10 @@ PROBE_WINDOWS = 8
 """Windows of the document on which the loss is measured before and after, evenly spread."""
 
 
-def tokenize(loaded: LoadedModel, text: str) -> torch.Tensor:
-    """(1, tokens) on the model's device, no special tokens added."""
+def tokenize(loaded: LoadedModel, text: str, device: torch.device | None = None) -> torch.Tensor:
+    """(1, tokens) on the model's device, or on another, no special tokens added."""
     ids = loaded.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-    return torch.tensor([ids], dtype=torch.long, device=loaded.device.torch)
+    return torch.tensor([ids], dtype=torch.long, device=device or loaded.device.torch)
 
 
 def probe_windows(ids: torch.Tensor, config: LiftConfig) -> list[torch.Tensor]:

@@ -17,6 +17,10 @@ from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
 
 BATCH_TOKENS = 8192
+CPU_BATCH_TOKENS = 3072
+"""Prompts are read in one turn of the device: some four seconds of two CPU cores with the embedded
+model, after which a chat is let in, and a slice can still leave in time."""
+
 MOST_ROWS = 32
 
 
@@ -27,7 +31,7 @@ def generate(
     *,
     max_new_tokens: int,
     turn: Turn,
-    batch_tokens: int = BATCH_TOKENS,
+    batch_tokens: int | None = None,
 ) -> Iterator[tuple[int, str]]:
     """Yields (index of the prompt, answer) in any order; each answer is that of greedy decoding.
 
@@ -35,7 +39,8 @@ def generate(
     time.
     """
     model.eval()
-    for rows in batches([len(prompt) for prompt in prompts], batch_tokens):
+    usual = CPU_BATCH_TOKENS if loaded.device.kind == "cpu" else BATCH_TOKENS
+    for rows in batches([len(prompt) for prompt in prompts], batch_tokens or usual):
         answers = _decode(model, loaded, [prompts[i] for i in rows], max_new_tokens, turn)
         yield from zip(rows, answers, strict=True)
 

@@ -69,6 +69,10 @@ class Engine:
         self._lock = FairLock()
         self._chat: tuple[str, Any] = ("", None)
 
+    def forked(self) -> None:
+        """To be called in a forked process, where nobody frees what others held at the fork."""
+        self._loading, self._lock = threading.Lock(), FairLock()
+
     @property
     def is_loaded(self) -> bool:
         return self._loaded is not None

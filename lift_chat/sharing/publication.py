@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from lift_chat import __version__
 from lift_chat.adapters import lora
@@ -25,7 +24,7 @@ from lift_chat.sharing.base_origin import BaseOrigin, servable
 from lift_chat.sharing.card import model_card
 from lift_chat.sharing.card_facts import CardFacts, require_repository
 from lift_chat.sharing.exchange import shared_facts
-from lift_chat.sharing.leak import Leak, measure_leak
+from lift_chat.sharing.leak import Leak
 from lift_chat.sharing.loading_code import READER_FOLDER
 from lift_chat.sharing.parcel import pack
 from lift_chat.sharing.vllm import Serving, write_vllm
@@ -39,18 +38,18 @@ UNMEASURED = "How much of it the adapter recites cannot be measured."
 
 
 class Publication:
-    """`tree` gives the adapter on the chat tree; the engine's base was loaded as `base_name` with
-    `settings`."""
+    """`recited` measures how much of a text an adapter recites; the engine's base was loaded as
+    `base_name` with `settings`."""
 
     def __init__(
         self,
         library: Library,
         engine: Engine,
-        tree: Callable[[Adapter], Any],
+        recited: Callable[[Adapter, str], Generator[int, None, Leak | None]],
         base_name: str,
         settings: Settings,
     ) -> None:
-        self._library, self._engine, self._tree = library, engine, tree
+        self._library, self._engine, self._recited = library, engine, recited
         self._base_name, self._settings = base_name, settings
         self._leaks: dict[str, Leak | None] = {}
 
@@ -62,8 +61,7 @@ class Publication:
         if adapter.id not in self._leaks:
             measured = None
             if text := self._text(adapter):
-                tree, turn = self._tree(adapter), self._engine.turn
-                measured = yield from measure_leak(tree, self._engine.base, text, turn)
+                measured = yield from self._recited(adapter, text)
             self._leaks[adapter.id] = measured
         return self._leaks[adapter.id]
 

@@ -9,8 +9,8 @@ import torch
 
 from lift_chat.adapters import kinds
 from lift_chat.evaluation.metrics import token_f1
-from lift_chat.lift import exam as exam_module
 from lift_chat.lift.exam import ANSWER_TOKENS, Exam
+from lift_chat.models import batch
 from lift_chat.models.batch import generate
 from lift_chat.models.context import ChatSettings, Source, assemble
 from lift_chat.models.loading import LoadedModel
@@ -59,7 +59,7 @@ def test_the_exam_asks_as_a_chat_does(
         asked.extend(prompts)
         return generate(model, loaded, prompts, **more)
 
-    monkeypatch.setattr(exam_module, "generate", recorded)
+    monkeypatch.setattr(batch, "generate", recorded)
     exam = sit(tiny, facts(TALE)[:2], TALE * 4)
     exam.hold(tiny.model, window)
     mode: Any = {"closed": "none", "truncated": "truncated"}[window]

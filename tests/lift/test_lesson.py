@@ -257,6 +257,20 @@ def test_a_run_left_at_any_event_with_a_checkpoint_goes_on_unchanged(
     assert resumed.resumed_from == left.step
 
 
+def test_a_resumed_run_that_is_left_before_it_trains_still_knows_its_exam(
+    tiny: LoadedModel, tmp_path: Path, calm: tuple[Lesson, list[ProgressEvent]]
+) -> None:
+    for stage in ("training", "writing"):
+        left = lesson(tiny, tmp_path / "run", SELDOM)
+        running = left.run()
+        while next(running).stage != stage:
+            pass
+        running.close()
+        left.save_checkpoint()
+    resumed = lesson(tiny, tmp_path / "run", SELDOM)
+    assert same(finished(resumed), masters(calm[0])) and report(resumed) == report(calm[0])
+
+
 @pytest.mark.parametrize("name", [STATE, FACTS, COMPLETE])
 @pytest.mark.parametrize("how", ["truncated", "flipped", "gone"])
 def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(

@@ -43,6 +43,10 @@ def in_state(library: Library, state: JobState) -> Job:
 Action = Callable[[Library, Job], object]
 ACTIONS: dict[str, tuple[Action, dict[JobState, JobState]]] = {
     "claim": (lambda library, job: library.claim_next_job(), {"queued": "running"}),
+    "claim out of turn": (
+        lambda library, job: library.claim_job(job.id, ALICE),
+        {"queued": "running"},
+    ),
     "publish": (
         lambda library, job: publish(library, document_id=job.document_id, job=job),
         {"running": "done"},
@@ -148,6 +152,20 @@ def test_as_many_jobs_run_as_the_claimer_allows(library: Library) -> None:
     assert library.claim_next_job() is None
     third = library.claim_next_job(2)
     assert third is not None and third.id == jobs[2].id
+
+
+def test_a_job_may_be_claimed_whatever_waits_or_runs_before_it(library: Library) -> None:
+    document = add_document(library)
+    first, second, third = (add_job(library, document, recipe={"n": n}) for n in range(3))
+    library.claim_next_job()
+    claimed = library.claim_job(third.id, ALICE)
+    assert (claimed.id, claimed.state, claimed.attempts) == (third.id, "running", 1)
+    assert claimed.started_at
+    library.release_job(third.id, "Waits for its next slice.")
+    waiting = library.job(third.id, ALICE)
+    assert (waiting.state, waiting.attempts) == ("queued", 0)
+    assert waiting.message == "Waits for its next slice."
+    assert [library.queue_position(job.id) for job in (first, second, third)] == [0, 1, 2]
 
 
 def test_the_database_itself_knows_the_states(library: Library, root: Path) -> None:

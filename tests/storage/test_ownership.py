@@ -64,6 +64,7 @@ REFUSED: dict[str, Call] = {
         hers.document.id, owner=BOB, name="", recipe=RECIPE, base_model=BASE
     ),
     "job": lambda lib, hers: lib.job(hers.job.id, BOB),
+    "claim_job": lambda lib, hers: lib.claim_job(hers.job.id, BOB),
     "request_stop": lambda lib, hers: lib.request_stop(hers.job.id, BOB, keep=False),
     "requeue_job": lambda lib, hers: lib.requeue_job(hers.job.id, BOB),
     "publish_adapter": lambda lib, hers: publish(

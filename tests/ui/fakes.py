@@ -26,12 +26,14 @@ from lift_chat.errors import (
     UnsafeAdapter,
 )
 from lift_chat.jobs import JobStatus
+from lift_chat.lift.progress import ProgressEvent
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.models.citations import Citation
 from lift_chat.models.context import ChatSettings, WindowFacts
 from lift_chat.models.tint import TintedToken
 from lift_chat.sharing.keeping import Kept
 from lift_chat.sharing.leak import Leak
+from lift_chat.slices.need import Need
 from lift_chat.study_list import edited
 from storage.hub.repository import Pushed, Token
 from storage.records import (
@@ -54,6 +56,7 @@ QUOTE = "It is drained by <b>one</b> river,\nthe Lathrin."
 LEAK = Leak(20, 32, 64, 0.41, 0.02, 64)
 NOW = "2026-05-04T10:00:00+00:00"
 STEPS = 20
+SLICE_STEPS = 8
 
 
 @dataclass(frozen=True)
@@ -70,13 +73,15 @@ class FakeHandle:
 class FakeLiftChat:
     """`seconds_per_step` 0: jobs stay queued until `advance`. `closed_early` counts the answers
     that were stopped before their end. With `exams`, runs hold exams, ask pinned questions and
-    leave everything with the adapter that can be measured."""
+    leave everything with the adapter that can be measured. With `in_slices`, a run goes
+    `SLICE_STEPS` steps further with each slice."""
 
     seconds_per_step: float = 0.0
     seconds_per_word: float = 0.0
     mismatch: str = ""
     loaded: bool = True
     exams: bool = False
+    in_slices: bool = False
     closed_early: int = 0
     fail_with: Exception | None = None
     pushed: dict[str, bool] = field(default_factory=dict)
@@ -109,6 +114,10 @@ class FakeLiftChat:
 
     def _of(self, rows: dict[str, Any], owner: str) -> list[Any]:
         return [row for row in reversed(rows.values()) if row.owner == owner]
+
+    def prepare(self) -> str:
+        self.loaded = True
+        return "org/Tiny-135M"
 
     # Documents
 
@@ -300,6 +309,33 @@ class FakeLiftChat:
             raise IllegalTransition("Only interrupted or failed runs can be resumed.")
         self._jobs[job_id] = replace(job, state="queued", error="")
         return self._jobs[job_id]
+
+    def absorb_slice(
+        self, job_id: str, *, keep: bool = False, owner: str = LOCAL
+    ) -> Iterator[ProgressEvent]:
+        job: Job = self._own(self._jobs, job_id, owner)
+        if job.state != "queued":
+            raise IllegalTransition("The run does not wait.")
+        if keep:
+            self._jobs[job_id] = replace(job, request="keep")
+        try:
+            for _ in range(SLICE_STEPS):
+                self.advance(job_id)
+                job = self._jobs[job_id]
+                yield ProgressEvent("training", job.step, job.total, loss=1.0)
+                if job.is_over:
+                    return
+        finally:
+            if not self._jobs[job_id].is_over:
+                self._jobs[job_id] = replace(self._jobs[job_id], state="queued")
+
+    def slices_needed(self, document_id: str, config: LiftConfig, *, owner: str = LOCAL) -> Need:
+        return Need.of(self.estimate(document_id, config, owner=owner).seconds, 60)
+
+    def slices_left(self, job_id: str, *, owner: str = LOCAL) -> Need | None:
+        job: Job = self._own(self._jobs, job_id, owner)
+        left = STEPS - job.step
+        return None if job.is_over else Need(-(-left // SLICE_STEPS), 60, 60 * left / SLICE_STEPS)
 
     # Library
 
@@ -571,6 +607,7 @@ class FakeLiftChat:
             "base_model": "org/Tiny-135M",
             "base_why": "A fake for tests.",
             "base_loaded": self.loaded,
+            "in_slices": self.in_slices,
             "library": "nowhere",
             "jobs_waiting": sum(j.state == "queued" for j in self._jobs.values()),
             "free_disk_bytes": 10**10,

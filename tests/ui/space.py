@@ -15,6 +15,7 @@ import httpx
 import pytest
 from gradio import http_server, oauth
 
+from lift_chat.lent import Lend
 from lift_chat.service import LiftChat
 from lift_chat.settings import Settings
 from tests.ui.conftest import free_port, in_loop
@@ -132,11 +133,13 @@ def cookie_of(answer: httpx.Response) -> str:
 
 
 @contextmanager
-def served_space(settings: Settings, cache: Path) -> Iterator[Space]:
-    """`settings` are made anew inside, since some defaults are others on a Space."""
+def served_space(settings: Settings, cache: Path, lend: Lend | None = None) -> Iterator[Space]:
+    """`settings` are made anew inside, since some defaults are others on a Space. With `lend` it
+    stands on ZeroGPU hardware."""
     with Provider(CLIENT) as provider, space_environment(cache, provider.url):
         told = Settings(**settings.model_dump(exclude_unset=True))
-        with LiftChat.open(settings=told) as service:
+        with LiftChat.open(settings=told, lend=lend) as service:
+            service.prepare()
             app = in_loop(lambda: build_app(service))
             options = {**launch_options(told), "server_port": free_port()}
             _, address, _ = in_loop(

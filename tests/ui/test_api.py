@@ -12,7 +12,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from storage.records import StudyItem
-from tests.ui.fakes import ANSWER, BASE_ANSWER, STEPS, FakeLiftChat
+from tests.ui.fakes import ANSWER, BASE_ANSWER, SLICE_STEPS, STEPS, FakeLiftChat
 from tests.ui.numbers import EXAM_STEPS, METRICS
 from ui.payloads import changes_of, messages_of, uploaded
 
@@ -195,6 +195,29 @@ def test_a_job_is_stopped_and_resumed(client: Client, served: Served, tmp_path: 
     assert call(client, "stop_job", queued["job_id"], False)["state"] == "cancelled"
 
 
+def test_a_program_absorbs_slice_by_slice(client: Client, served: Served, tmp_path: Path) -> None:
+    fake, _ = served
+    fake.seconds_per_step, usual = 0.0, fake.seconds_per_step
+    fake.in_slices = True
+    try:
+        cost = call(client, "estimate", document(tmp_path, "sliced"))
+        assert cost["slices"]["slices"] >= 1 and "free account" in cost["slices"]["sentence"]
+        job_id = call(client, "absorb", document(tmp_path, "sliced"))["job_id"]
+        first = list(client.submit(job_id, api_name="/absorb_slice"))
+        second, third = (call(client, "absorb_slice", job_id) for _ in range(2))
+    finally:
+        fake.seconds_per_step, fake.in_slices = usual, False
+    assert [told["step"] for told in first] == [*range(1, SLICE_STEPS + 1), SLICE_STEPS]
+    assert {told["state"] for told in first[:-1]} == {"running"}
+    assert [(told["state"], told["slices_left"]) for told in (first[-1], second, third)] == [
+        ("queued", 2),
+        ("queued", 1),
+        ("done", 0),
+    ]
+    with pytest.raises(AppError, match="illegal_transition"):
+        call(client, "absorb_slice", job_id)
+
+
 def test_health_says_what_runs(client: Client) -> None:
     health = call(client, "health")
     assert health["status"] == "ok" and health["base_model"]
@@ -216,6 +239,7 @@ def test_no_answer_names_an_owner(client: Client, adapter_id: str) -> None:
         ("tint", ["nope", "Hello?", "Yes."], "not_found"),
         ("tint", ["nope", "Hello?", "Yes.", {"strength": 9}], "invalid_config"),
         ("stop_job", ["nope", True], "not_found"),
+        ("absorb_slice", ["nope"], "not_found"),
         ("exam", ["nope"], "not_found"),
         ("study_items", ["nope"], "not_found"),
         ("update_study_items", ["nope", []], "not_found"),

@@ -22,6 +22,7 @@ PUBLIC = {
     "delete_document", "list_adapters", "get_adapter", "update_adapter", "delete_adapter", "chat",
     "compare", "citations", "tint", "health", "exam", "study_items", "update_study_items",
     "export_adapter", "import_adapter", "leak", "push", "pull",
+    "absorb_slice",
 }  # fmt: skip
 MOST_INPUTS = 8
 UI_FOLDER = Path(style.__file__).parent

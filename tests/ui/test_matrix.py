@@ -90,6 +90,7 @@ ENTRIES = {
     "job_status": Entry(lambda has: [has.job, 0]),
     "list_jobs": Entry(lambda has: [], []),
     "stop_job": Entry(lambda has: [has.job, False]),
+    "absorb_slice": Entry(lambda has: [has.job, False]),
     "resume_job": Entry(lambda has: [has.job]),
     "list_documents": Entry(lambda has: [""], []),
     "delete_document": Entry(lambda has: [has.document]),

@@ -8,6 +8,7 @@ not who wrote the items, nor what becomes of those that fail.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 
 from lift_chat.lift.losses import CHUNK, FrozenHead, Soft
+from lift_chat.lift.notes import NO_NOTES, Notes, key
 from lift_chat.lift.samples import answer_ids
 from lift_chat.lift.train import decoder_of
 from lift_chat.models.batch import batches
@@ -61,7 +63,7 @@ class Checked:
         return self.item.kind == "unanswerable" or self.agreement >= AGREEMENT
 
 
-def ask_back(
+def ask_back(  # noqa: PLR0913  # who is asked what, where, and what is known of it
     model: Any,
     loaded: LoadedModel,
     title: str,
@@ -70,6 +72,7 @@ def ask_back(
     turn: Turn,
     *,
     room: int | None = None,
+    notes: Notes = NO_NOTES,
 ) -> Iterator[Checked]:
     """Asks each item with its passage open; yields in batches of similar length, not in order.
 
@@ -89,12 +92,36 @@ def ask_back(
         excerpt = open_passage(loaded, text, item, max(spare, 2))
         prompts.append(question_ids(loaded, title, item.question, excerpt))
         answers.append(told)
-    lengths = [len(p) + len(a) for p, a in zip(prompts, answers, strict=True)]
-    for rows in batches(lengths, BATCH_TOKENS):
-        heard = _hear(model, loaded, [(prompts[i], answers[i]) for i in rows], turn)
-        for index, (agreement, nll, soft) in zip(rows, heard, strict=True):
-            teaches = items[index].kind != "unanswerable"
-            yield Checked(index, items[index], agreement, nll, soft if teaches else None)
+
+    def ask(places: list[int]) -> Iterator[tuple[int, Any]]:
+        lengths = [len(prompts[i]) + len(answers[i]) for i in places]
+        for rows in batches(lengths, BATCH_TOKENS):
+            asked = [places[row] for row in rows]
+            heard = _hear(model, loaded, [(prompts[i], answers[i]) for i in asked], turn)
+            for index, (agreement, nll, soft) in zip(asked, heard, strict=True):
+                yield index, [agreement, nll, _packed(soft)]
+
+    who = notes.who(loaded, model)
+    keys = [key(who, "heard", list(p), list(a)) for p, a in zip(prompts, answers, strict=True)]
+    for index, (agreement, nll, soft) in notes.all_of(keys, ask):
+        teaches = items[index].kind != "unanswerable"
+        yield Checked(index, items[index], agreement, nll, _unpacked(soft) if teaches else None)
+
+
+def _packed(soft: Soft) -> list[Any]:
+    """The very numbers as JSON values: positions, tokens, log-probabilities."""
+    halves = soft.tokens.to(torch.int32), soft.logprobs
+    told = [base64.b64encode(half.contiguous().numpy().tobytes()).decode() for half in halves]
+    return [len(soft.tokens), *told]
+
+
+def _unpacked(values: Sequence[Any]) -> Soft:
+    positions, *told = values
+    tokens, logprobs = (
+        torch.frombuffer(bytearray(base64.b64decode(half)), dtype=dtype).reshape(positions, -1)
+        for half, dtype in zip(told, (torch.int32, torch.float32), strict=True)
+    )
+    return Soft(tokens.long(), logprobs)
 
 
 def open_passage(loaded: LoadedModel, text: str, item: StudyItem, room: int) -> str:

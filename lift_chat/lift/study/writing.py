@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+from lift_chat.lift.notes import NO_NOTES, Notes
 from lift_chat.lift.passages import Span, passages
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.study import kinds
@@ -78,7 +79,7 @@ class Written:
         }
 
 
-def write_items(
+def write_items(  # noqa: PLR0913  # a document, how, and who writes
     loaded: LoadedModel,
     title: str,
     text: str,
@@ -87,6 +88,7 @@ def write_items(
     language: str = "en",
     turn: Turn,
     writer: Writer | None = None,
+    notes: Notes = NO_NOTES,
 ) -> Generator[WritingProgress, None, Written]:
     """Writes what `config.study` and `config.mixed_kinds` ask for; returns all that was kept.
 
@@ -94,7 +96,8 @@ def write_items(
     nothing of the document leaves the machine. A reply that cannot be used costs its place and no
     more. Raises `ModelUnavailable` when a writer cannot be used at all.
     """
-    desk = _Desk(loaded, title, text, turn, writer or BaseWriter(loaded, turn))
+    writer = writer or BaseWriter(loaded, turn, notes.generate)
+    desk = _Desk(loaded, title, text, turn, writer, notes)
     openings = OPENINGS.get(language, ()) if desk.writer.origin == "model" else ()
     if config.study == "question-words" and openings:
         yield from desk.ask(by_opening(loaded, text, config, language, openings))
@@ -112,10 +115,17 @@ def write_items(
 class _Desk:
     """The state of one writing: what was asked and what became of it."""
 
-    def __init__(
-        self, loaded: LoadedModel, title: str, text: str, turn: Turn, writer: Writer
+    def __init__(  # what each question needs
+        self,
+        loaded: LoadedModel,
+        title: str,
+        text: str,
+        turn: Turn,
+        writer: Writer,
+        notes: Notes,
     ) -> None:
         self.loaded, self.title, self.text, self.turn = loaded, title, text, turn
+        self.notes = notes
         self.writer, self.sieve = writer, Sieve(text, writer.origin)
         self.done = self.total = self.asked = 0
 
@@ -200,7 +210,14 @@ class _Desk:
             places = [place for place, draft in enumerate(drafts) if draft[1] == room]
             items = [drafts[place][0] for place in places]
             for checked in ask_back(
-                self.loaded.model, self.loaded, self.title, self.text, items, self.turn, room=room
+                self.loaded.model,
+                self.loaded,
+                self.title,
+                self.text,
+                items,
+                self.turn,
+                room=room,
+                notes=self.notes,
             ):
                 heard[places[checked.index]] = checked
         return [heard[place] for place in range(len(drafts)) if self.sieve.keep(heard[place])]
