@@ -68,11 +68,11 @@ def build_app(service: LiftChat) -> gr.Blocks:
 def layout(service: LiftChat) -> tuple[shell.Shell, Tabs]:
     style.header(service.health(), TAGLINE)
     signing_in = sign_in.layout() if space_id() else None
-    kept = None if disk_lasts() else keeping.layout()
     place = gr.Textbox(value="", visible=False, label="Place")
     with gr.Tabs(elem_id="tabs") as container:
         with gr.Tab("Library", id=shell.LIBRARY) as library_button:
             library = library_tab.layout()
+            kept = None if disk_lasts() else keeping.layout()
         with gr.Tab("Absorb", id=shell.ABSORB) as absorb_button:
             absorb = absorb_tab.layout()
         with gr.Tab("Chat", id=shell.CHAT) as chat_button:

@@ -19,7 +19,7 @@ from storage.records import NOBODY
 from ui.errors import page
 from ui.owner import owner_of, token_of
 from ui.quiet import QUIET
-from ui.words import KEEP_HELP, NOT_KEPT, SORRY
+from ui.words import KEEP_HELP, NOT_KEPT, NOT_KEPT_UP, SORRY
 
 if TYPE_CHECKING:
     from lift_chat.service import LiftChat
@@ -73,12 +73,17 @@ class KeepHandlers:
     @page
     def tick(self, request: gr.Request | None = None) -> Any:
         """Adds what came about since; a kept library only."""
-        if not self.service.library_is_behind(owner=owner_of(request)):
+        owner = owner_of(request)
+        if not self.service.library_is_behind(owner=owner):
             return gr.skip()
-        return self.keep(request)
+        try:
+            return self._shown(self.service.keep_library(token=token_of(request), owner=owner))
+        except LiftChatError as error:
+            # Said once: until the button is pressed, nothing is tried again.
+            gr.Warning(html.escape(str(error)), title=SORRY)
+            return self._shown(None, NOT_KEPT_UP)
 
-    def _shown(self, kept: Kept | None) -> tuple[Any, ...]:
-        line = NOT_KEPT
+    def _shown(self, kept: Kept | None, line: str = NOT_KEPT) -> tuple[Any, ...]:
         if kept:
             count = "1 adapter" if kept.adapters == 1 else f"{kept.adapters} adapters"
             line = f"Kept in {html.escape(kept.repo)}, for you alone: {count}."

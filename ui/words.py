@@ -87,6 +87,7 @@ KEEP_HELP = (
     "they come back. Conversations are not kept."
 )
 NOT_KEPT = "Nothing is kept so far."
+NOT_KEPT_UP = "What is new could not be kept."
 ARRIVAL_HELP = (
     "From lift-chat on another machine, or a LoRA that plain PEFT made for the loaded base model. "
     "It is checked before it is kept, and no code in it is ever run."

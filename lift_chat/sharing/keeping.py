@@ -11,12 +11,14 @@ from __future__ import annotations
 import json
 import logging
 import re
+import threading
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lift_chat.errors import NotFound, UnsafeAdapter
+from lift_chat.errors import AdapterDamaged, NotFound, UnsafeAdapter
 from lift_chat.foreign_values import as_mapping, as_text
 from lift_chat.sharing.exchange import MOST_BYTES, Exchange
 from lift_chat.strict_json import strict_object
@@ -48,11 +50,17 @@ class Keeping:
     def __init__(self, library: Library, exchange: Exchange) -> None:
         self._library, self._exchange = library, exchange
         self._there: dict[str, set[str]] = {}
+        self._failed: set[str] = set()
+        # A library may be open in two windows.
+        self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def is_behind(self, owner: str) -> bool:
-        """Whether the library is kept and has something that is not there yet."""
+        """Whether the library is kept and has something that is not there yet; False after a try
+        that failed, until `keep` is asked for again."""
         there = self._there.get(owner)
-        return there is not None and any(one.id not in there for one in self._ready(owner))
+        if there is None or owner in self._failed:
+            return False
+        return any(one.id not in there for one in self._ready(owner))
 
     def changed(self, adapter_id: str, owner: str) -> None:
         """A name, a tag or a note is another one."""
@@ -61,23 +69,25 @@ class Keeping:
     def keep(self, owner: str, token: Token) -> Kept:
         """Brings the repository up to the library, and makes it at the first time.
 
-        One commit an adapter, so that what was cut off goes on from there. Raises `HubRefused`.
+        One commit an adapter, so that what was cut off goes on from there. A damaged adapter is
+        left out and logged. Raises `HubRefused`.
         """
-        repo = f"{account(token)}/{REPOSITORY}"
-        files = set(self._files(repo, token))
-        adapters = self._ready(owner)
-        names = {one.id: self._name(one) for one in adapters}
-        for adapter in [one for one in adapters if names[one.id] not in files]:
+        with self._turns[owner]:
+            self._failed.add(owner)
+            repo = f"{account(token)}/{REPOSITORY}"
+            files = set(self._files(repo, token))
+            adapters = self._ready(owner)
+            names = self._names(adapters)
+            for adapter in adapters:
+                name = names.get(adapter.id)
+                if name and name not in files and self._send(adapter, name, repo, token):
+                    files.add(name)
             with self._library.scratch() as folder:
-                whole = self._library.source(adapter.id, owner) is not None
-                self._exchange.export(adapter, folder / names[adapter.id], document=whole)
-                self._push(repo, folder, [names[adapter.id]], token)
-            files.add(names[adapter.id])
-        with self._library.scratch() as folder:
-            labels = {names[one.id]: _label(one) for one in adapters}
-            (folder / LABELS).write_text(json.dumps(labels, indent=1), encoding="utf-8")
-            self._push(repo, folder, [LABELS], token)
-        self._there[owner] = {one.id for one in adapters}
+                labels = {names[one.id]: _label(one) for one in adapters if one.id in names}
+                (folder / LABELS).write_text(json.dumps(labels, indent=1), encoding="utf-8")
+                self._push(repo, folder, [LABELS], token)
+            self._there[owner] = {one.id for one in adapters}
+            self._failed.discard(owner)
         return Kept(repo, len(list(filter(_FILE.fullmatch, files))))
 
     def restore(self, owner: str, token: Token) -> Kept | None:
@@ -90,37 +100,59 @@ class Keeping:
             remote = look(repo, token=token, repo_type="dataset")
         except NotFound:
             return None
-        here = {self._name(one) for one in self._ready(owner)}
-        labels = self._labels(remote, token)
-        kept = sorted(filter(_FILE.fullmatch, remote.files))
-        missing = [name for name in kept if name not in here]
-        refused = 0
-        for name in missing:
-            try:
-                self._take_in(remote, name, owner, token, labels.get(name))
-            except UnsafeAdapter as error:
-                log.warning("%s of a kept library is refused: %s", name, error)
-                refused += 1
-        self._there[owner] = {
-            one.id for one in self._ready(owner) if self._name(one) in remote.files
-        }
-        return Kept(repo, len(kept), len(missing) - refused)
+        with self._turns[owner]:
+            here = set(self._names(self._ready(owner)).values())
+            labels = self._labels(remote, token)
+            kept = sorted(filter(_FILE.fullmatch, remote.files))
+            arrived = 0
+            for name in kept:
+                if name in here:
+                    continue
+                try:
+                    self._take_in(remote, name, owner, token, labels.get(name))
+                    arrived += 1
+                except UnsafeAdapter as error:
+                    log.warning("%s of a kept library is refused: %s", name, error)
+            names = self._names(self._ready(owner))
+            self._there[owner] = {id_ for id_, name in names.items() if name in remote.files}
+        return Kept(repo, len(kept), arrived)
 
     def drop(self, adapter_id: str, owner: str, token: Token) -> None:
         """Takes an adapter out of the repository, if the library is kept. Raises `HubRefused`."""
         if owner in self._there:
-            adapter = self._library.adapter(adapter_id, owner)
+            names = self._names([self._library.adapter(adapter_id, owner)])
             repo = f"{account(token)}/{REPOSITORY}"
-            with self._library.scratch() as folder:
-                self._push(repo, folder, [], token, gone=[self._name(adapter)])
+            with self._turns[owner], self._library.scratch() as folder:
+                self._push(repo, folder, [], token, gone=list(names.values()))
 
     def _ready(self, owner: str) -> list[Adapter]:
         """Those that can go out: an adapter of another program is pulled again from its origin."""
         adapters = self._library.adapters(owner)
         return [one for one in adapters if one.state == "ready" and not one.is_foreign]
 
-    def _name(self, adapter: Adapter) -> str:
-        return f"adapters/{self._library.adapter_digest(adapter.id, adapter.owner)}.zip"
+    def _names(self, adapters: Sequence[Adapter]) -> dict[str, str]:
+        """The files of adapters by their ids; a damaged one has none."""
+        names = {}
+        for one in adapters:
+            try:
+                digest = self._library.adapter_digest(one.id, one.owner)
+            except AdapterDamaged as error:
+                log.warning("it is not kept: %s", error)
+            else:
+                names[one.id] = f"adapters/{digest}.zip"
+        return names
+
+    def _send(self, adapter: Adapter, name: str, repo: str, token: Token) -> bool:
+        """False for an adapter that is damaged."""
+        whole = self._library.source(adapter.id, adapter.owner) is not None
+        with self._library.scratch() as folder:
+            try:
+                self._exchange.export(adapter, folder / name, document=whole)
+            except AdapterDamaged as error:
+                log.warning("it is not kept: %s", error)
+                return False
+            self._push(repo, folder, [name], token)
+            return True
 
     def _files(self, repo: str, token: Token) -> list[str]:
         try:

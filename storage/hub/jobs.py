@@ -102,4 +102,3 @@ def cancel(job: HubJob, *, token: Token) -> None:
             )
     except NotFound:
         return
-

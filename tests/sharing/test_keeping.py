@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from lift_chat.adapters.folder import WEIGHTS_FILE
 from lift_chat.errors import HubRefused, SignInNeeded
 from lift_chat.service import LiftChat
 from lift_chat.settings import Settings
 from lift_chat.sharing.keeping import LABELS, REPOSITORY, Kept
-from storage.records import NOBODY, Adapter
+from storage.records import LOCAL, NOBODY, Adapter
 from tests.conftest import QUICK
 from tests.hub.fake_hub import FakeHub, Repo
 from tests.hub.faulty_server import Answer
@@ -121,3 +123,37 @@ def test_dropping_from_a_library_that_is_not_kept_asks_nobody(
 ) -> None:
     app.drop_kept(adapter.id, token=None)
     assert hub.requests == []
+
+
+def test_a_library_that_is_open_in_two_windows_comes_back_once(
+    app: LiftChat, adapter: Adapter, restarted: LiftChat, ann: str
+) -> None:
+    app.keep_library(token=ann)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: restarted.restore_library(token=ann), range(2)))
+    assert sorted(one.arrived for one in found if one) == [0, 1]
+    assert len(restarted.adapters()) == 1
+
+
+def test_after_a_failure_nothing_is_tried_until_it_is_asked_for(
+    app: LiftChat, adapter: Adapter, ann: str, hub: FakeHub
+) -> None:
+    app.keep_library(token=ann)
+    app.update_adapter(adapter.id, name="Another name")
+    hub.fail(Answer.error(500, "Oops"))
+    with pytest.raises(HubRefused):
+        app.keep_library(token=ann)
+    assert not app.library_is_behind()
+    hub.heal()
+    app.keep_library(token=ann)
+    app.update_adapter(adapter.id, name="A third")
+    assert app.library_is_behind()
+
+
+def test_a_damaged_adapter_keeps_no_other_from_being_kept(
+    app: LiftChat, adapter: Adapter, ann: str, hub: FakeHub
+) -> None:
+    weights = app.library.adapter_folder(adapter.id, LOCAL) / WEIGHTS_FILE
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    assert app.keep_library(token=ann) == Kept(REPO, 0)
+    assert not app.library_is_behind()

@@ -63,22 +63,34 @@ def day(visitor: Visitor, name: str, folder: Path) -> dict[str, Any]:
     }
 
 
-def test_two_visitors_absorb_in_slices_talk_and_push_beside_each_other(
+def sliced(visitor: Visitor, job_id: str) -> list[dict[str, Any]]:
+    """What each slice says of a run, to its end."""
+    told: list[dict[str, Any]] = []
+    while not told or told[-1]["slices_left"]:
+        told.append(visitor.call("absorb_slice", job_id, False))
+        assert len(told) < 60
+    return told
+
+
+def test_two_visitors_absorb_slice_by_slice_side_by_side_talk_and_push(
     space: Space, hub: FakeHub, tmp_path: Path
 ) -> None:
     names = ("alice", "bob")
-    space.provider.tokens.update({name: hub.sign_in(name) for name in names})
+    for name in names:
+        space.provider.tokens[name] = hub.sign_in(name)
     visitors = [space.visitor(name) for name in names]
+    jobs = [begun(who, tmp_path, name)["job_id"] for who, name in zip(visitors, names, strict=True)]
     with ThreadPoolExecutor(2) as pool:
-        days = list(pool.map(day, visitors, names, [tmp_path] * 2))
-    for name, told in zip(names, days, strict=True):
-        *before, last = told["states"]
-        assert len(before) > 1 and set(before) == {"queued"} and last == "done"
-        assert isinstance(told["answer"], str) and told["adapters"]
-        assert told["pushed"]["repo"] == f"{name}/book" and told["pushed"]["private"]
-        card = hub.repos["model", f"{name}/book"].head.files["README.md"].data.decode()
-        assert f"The book of {name}" in card
+        runs = list(pool.map(sliced, visitors, jobs))
+    for name, visitor, (*before, last) in zip(names, visitors, runs, strict=True):
+        assert len(before) > 1 and {job["state"] for job in before} == {"queued"}
+        assert last["state"] == "done"
+        assert [one["id"] for one in visitor.call("list_adapters", "")] == [last["adapter_id"]]
+        answer = visitor.call("chat", last["adapter_id"], "Who?", {"max_new_tokens": 6})
+        assert isinstance(answer, str)
+        visitor.call("push", last["adapter_id"], f"{name}/book", False, False)
     assert {repo for _, repo in hub.repos} == {"alice/book", "bob/book"}
+    assert all(repo.private for repo in hub.repos.values())
     assert visitors[0].call("health")["in_slices"] is True
 
 

@@ -139,7 +139,8 @@ def served_space(settings: Settings, cache: Path, lend: Lend | None = None) -> I
     with Provider(CLIENT) as provider, space_environment(cache, provider.url):
         told = Settings(**settings.model_dump(exclude_unset=True))
         with LiftChat.open(settings=told, lend=lend) as service:
-            service.prepare()
+            if service.in_slices:
+                service.prepare()
             app = in_loop(lambda: build_app(service))
             options = {**launch_options(told), "server_port": free_port()}
             _, address, _ = in_loop(

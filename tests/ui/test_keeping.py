@@ -16,6 +16,7 @@ from tests.ui.test_library import absorbed
 from tests.ui.test_matrix import pytestmark
 from ui.app import build_app
 from ui.keeping import KeepHandlers
+from ui.words import NOT_KEPT_UP
 
 __all__ = ["pytestmark"]
 
@@ -65,3 +66,18 @@ def test_a_hub_that_is_not_there_is_said_and_the_page_still_opens(
     fake.fail_with = HubRefused("The Hub itself is in trouble.")
     with pytest.warns(UserWarning, match="in trouble"):
         assert handlers.welcome()[BOX]["visible"] is True
+
+
+def test_what_could_not_be_kept_is_said_once_and_offered_again(
+    handlers: KeepHandlers, fake: FakeLiftChat, note: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handlers.keep()
+    absorbed(fake, note)
+
+    def refuse(**_: object) -> None:
+        raise HubRefused("The Hub itself is in trouble.")
+
+    monkeypatch.setattr(fake, "keep_library", refuse)
+    with pytest.warns(UserWarning, match="in trouble"):
+        told = handlers.tick()
+    assert NOT_KEPT_UP in told[LINE] and told[KEEP]["visible"] is True
