@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from lift_chat.sharing.leak import finished
 from ui.errors import endpoint
 from ui.outbox import exported
 from ui.owner import owner_of, token_of
@@ -47,12 +48,9 @@ class ShareApi:
     def leak(self, adapter_id: str, request: gr.Request | None = None) -> dict[str, Any] | None:
         """How much of its document an adapter recites: {"passages", "prompt_tokens", "tokens",
         "adapter", "base", "longest"}; null where the document is gone or too short."""
-        steps = self.service.measure_leak(adapter_id, owner=owner_of(request))
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return asdict(end.value) if end.value else None
+        measuring = self.service.measure_leak(adapter_id, owner=owner_of(request))
+        leak = finished(measuring)
+        return asdict(leak) if leak else None
 
     @endpoint
     def push(

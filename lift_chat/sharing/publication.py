@@ -24,7 +24,7 @@ from lift_chat.sharing.base_origin import BaseOrigin, servable
 from lift_chat.sharing.card import model_card
 from lift_chat.sharing.card_facts import CardFacts, require_repository
 from lift_chat.sharing.exchange import shared_facts
-from lift_chat.sharing.leak import Leak
+from lift_chat.sharing.leak import Leak, finished
 from lift_chat.sharing.loading_code import READER_FOLDER
 from lift_chat.sharing.parcel import pack
 from lift_chat.sharing.vllm import Serving, write_vllm
@@ -81,7 +81,7 @@ class Publication:
                 f"could say; share it from where it came from."
             )
         origin = self._origin(adapter)
-        leak = _result(self.leak(adapter)) if public else None
+        leak = finished(self.leak(adapter)) if public else None
         if public and not confirmed:
             told = leak.sentence() if leak else UNMEASURED
             raise NotConfirmed(
@@ -126,7 +126,10 @@ class Publication:
         """What the adapter has absorbed, or "" where that is not here."""
         if self._library.source(adapter.id, adapter.owner) is None:
             return ""
-        chapters = LiftConfig.from_dict(adapter.recipe).chapters
+        try:
+            chapters = LiftConfig.from_dict(adapter.recipe).chapters
+        except InvalidConfig:  # that of another version
+            return ""
         return Selection.of(self._library, adapter.document_id, adapter.owner, chapters).text
 
     def _card_facts(
@@ -167,12 +170,3 @@ def _with_reader(reader: Path, folder: Path) -> list[str]:
     for name in READER_FILES:
         shutil.copyfile(reader / name, folder / READER_FOLDER / name)
     return names
-
-
-def _result(steps: Generator[int, None, Leak | None]) -> Leak | None:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: Leak | None = end.value
-            return found
