@@ -57,3 +57,10 @@ def as_known(error: Exception) -> LiftChatError | None:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull("The disk is full; free some space and resume the job.")
     return None
+
+
+def coded(code: str, sentence: str) -> LiftChatError:
+    """The error that another process told of."""
+    error = LiftChatError(sentence)
+    error.code = code
+    return error

@@ -14,8 +14,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
-from lift_chat.errors import GpuRefused, LiftChatError
-from lift_chat.failures import INTERNAL, told_of
+from lift_chat.errors import GpuRefused
+from lift_chat.failures import INTERNAL, coded, told_of
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +44,6 @@ class _Failure:
         if code == INTERNAL:
             log.error("Work on the lent device failed.", exc_info=error)
         return cls(code, sentence)
-
-    def error(self) -> LiftChatError:
-        error = LiftChatError(self.sentence)
-        error.code = self.code
-        return error
 
 
 class Gpu:
@@ -99,7 +94,7 @@ class Gpu:
                         raise GpuRefused(_sentence(error), begun=begun) from error
                     begun = True
                     if isinstance(piece, _Failure):
-                        raise piece.error()
+                        raise coded(piece.code, piece.sentence)
                     if not isinstance(piece, _Begun):
                         yield piece
 

@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lift_chat.assignment import Delivery
-from lift_chat.errors import LiftChatError
 from lift_chat.executors.executor import Executor, Task
 from lift_chat.executors.messages import Begun, Saved, Wrote, from_line
 from lift_chat.executors.order import Means, Order
 from lift_chat.executors.results import Failed, Left, Lost, Made, Outcome
-from lift_chat.failures import fail, leave
+from lift_chat.failures import coded, fail, leave
 from lift_chat.jobs import IDLE_SECONDS
 from lift_chat.lift.progress import ProgressEvent
 from lift_chat.recorder import Recorder
@@ -158,7 +157,7 @@ class Dispatcher:
             case Left(request):
                 leave(self._library, run.job, request)
             case Failed(code, sentence):
-                raise _coded(code, sentence)
+                raise coded(code, sentence)
             case Lost(sentence):
                 return self._died(run, sentence)
         return True
@@ -171,7 +170,7 @@ class Dispatcher:
         log.warning("job %s: %s", run.job.id, sentence)
         if run.deaths >= MOST_DEATHS:
             told = f"{sentence} That was {run.deaths} times; resume the job to try again."
-            raise _coded("worker_lost", told)
+            raise coded("worker_lost", told)
         told = f"{sentence} It is started again."
         run.recorder(ProgressEvent("loading", 0, 1, message=told))
         run.task = self._send(run.job, run.order, run.folder)
@@ -194,9 +193,3 @@ class Dispatcher:
         for run in self._runs:
             run.task.end()
             leave(self._library, run.job, self._library.job_request(run.job.id))
-
-
-def _coded(code: str, sentence: str) -> LiftChatError:
-    error = LiftChatError(sentence)
-    error.code = code
-    return error
