@@ -117,14 +117,14 @@ class Chat:
     def _answer(
         self, adapter: Adapter, folder: Path | None, window: Window, settings: ChatSettings
     ) -> Iterator[str]:
-        yield from self._decode(self._tree(adapter, folder, settings), window, settings)
+        yield from self._decode(self._tree(adapter, folder), window, settings)
 
     def _compare(
         self, adapter: Adapter, folder: Path | None, window: Window, settings: ChatSettings
     ) -> Iterator[Comparison]:
         texts = {"adapted": "", "base": ""}
         trees = {
-            "adapted": self._tree(adapter, folder, settings),
+            "adapted": self._tree(adapter, folder),
             "base": self._engine.base.model,
         }
         for name, tree in trees.items():
@@ -141,21 +141,24 @@ class Chat:
         settings: ChatSettings,
         answer: str,
     ) -> Iterator[list[TintedToken]]:
-        tree = self._tree(adapter, folder, settings)
+        tree = at_strength(self._tree(adapter, folder), settings.applied_strength)
         yield tint(tree, self._engine.base, window.ids, answer, self._engine.turn)
 
     def _recite(
         self, adapter: Adapter, folder: Path | None, settings: ChatSettings, text: str
     ) -> Iterator[int | Leak | None]:
-        tree = self._tree(adapter, folder, settings)
+        tree = at_strength(self._tree(adapter, folder), settings.applied_strength)
         yield (yield from measure_leak(tree, self._engine.base, text, self._engine.turn))
 
     def _decode(self, tree: Any, window: Window, settings: ChatSettings) -> Iterator[str]:
-        return decode(tree, self._engine.base, window.ids, settings, self._engine.turn)
+        """By the base or by an adapter's tree, which answers at the settings' strength."""
+        base, turn, prefix = self._engine.base, self._engine.turn, self._engine.prefix(tree)
+        if tree is not base.model:
+            tree = at_strength(tree, settings.applied_strength)
+        return decode(tree, base, window.ids, settings, turn, prefix)
 
-    def _tree(self, adapter: Adapter, folder: Path | None, settings: ChatSettings) -> Any:
-        tree = self._engine.adapted(adapter, lambda: folder or self._files(adapter))
-        return at_strength(tree, settings.applied_strength)
+    def _tree(self, adapter: Adapter, folder: Path | None) -> Any:
+        return self._engine.adapted(adapter, lambda: folder or self._files(adapter))
 
     def _files(self, adapter: Adapter) -> Path:
         return self._library.verified_folder(adapter.id, adapter.owner)

@@ -2,7 +2,8 @@
 
 Two trees over the same tensors exist at a time: one trains, one chats; each has its own adapter.
 `turn()` is a fair lock, held for one micro-batch or for a few decoded tokens, so that a chat gets
-in between the steps of a training run. The untouched base itself answers for "compare".
+in between the steps of a training run. The untouched base itself answers for "compare". What a chat
+read is kept beside the tree that it was read through, and goes with it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from lift_chat.errors import AdapterDamaged, AdapterMismatch
 from lift_chat.foreign_values import REPOSITORY
 from lift_chat.models.catalog import EMBEDDED_HUB_ID, EMBEDDED_NAME
 from lift_chat.models.loading import BaseIdentity, LoadedModel
+from lift_chat.models.prefix import Prefix
 from storage.records import Adapter
 
 
@@ -68,10 +70,15 @@ class Engine:
         self._loaded: LoadedModel | None = None
         self._lock = FairLock()
         self._chat: tuple[str, Any] = ("", None)
+        self._keeps = True
+        self._base_prefix = self._chat_prefix = Prefix()
 
     def forked(self) -> None:
-        """To be called in a forked process, where nobody frees what others held at the fork."""
+        """To be called in a forked process, where nobody frees what others held at the fork, and
+        where what a chat read does not last until its next turn."""
         self._loading, self._lock = threading.Lock(), FairLock()
+        self._keeps = False
+        self._base_prefix = self._chat_prefix = Prefix()
 
     @property
     def is_loaded(self) -> bool:
@@ -83,6 +90,7 @@ class Engine:
         with self._loading:
             if self._loaded is None:
                 self._loaded = self._load()
+                self._base_prefix = self._prefix(self._loaded)
             return self._loaded
 
     @contextmanager
@@ -109,8 +117,20 @@ class Engine:
             held, tree = self._chat
             if held != adapter.id:
                 tree = kinds.load(base.twin(), folder(), without=reader)
-                self._chat = (adapter.id, tree)
+                self._chat_prefix.close()
+                self._chat, self._chat_prefix = (adapter.id, tree), self._prefix(base)
             return tree
+
+    def prefix(self, tree: Any) -> Prefix:
+        """What was read through the base or through the chat tree; nothing of one that is not held
+        any more."""
+        with self._loading:
+            if self._loaded is not None and tree is self._loaded.model:
+                return self._base_prefix
+            return self._chat_prefix if tree is self._chat[1] else Prefix()
+
+    def _prefix(self, base: LoadedModel) -> Prefix:
+        return Prefix(base if self._keeps else None)
 
     def mismatch(self, adapter: Adapter, folder: Callable[[], Path]) -> str:
         """'' if the adapter fits the loaded base, else one sentence.
@@ -130,6 +150,7 @@ class Engine:
         """Drops the chat tree of a deleted adapter."""
         with self._loading:
             if self._chat[0] == adapter_id:
+                self._chat_prefix.close()
                 self._chat = ("", None)
 
     def release(self) -> None:

@@ -1,7 +1,8 @@
 """Decoding: a generator of text increments; closing it stops the device.
 
 Each step borrows the device through `turn`, so a training run goes on between tokens and a closed
-generator leaves nothing running. Knows token ids and logits, nothing of documents.
+generator leaves nothing running. What a `Prefix` has of the prompt is not read again. Knows token
+ids and logits, nothing of documents.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from transformers import DynamicCache, LogitsProcessorList
+from transformers import LogitsProcessorList
 from transformers.generation.logits_process import (
     RepetitionPenaltyLogitsProcessor,
     TemperatureLogitsWarper,
@@ -20,21 +21,28 @@ from transformers.generation.logits_process import (
 from lift_chat.models.context import ChatSettings
 from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
+from lift_chat.models.prefix import Prefix, read, step
 
 UNFINISHED = "\ufffd"
 
 
 def decode(
-    model: Any, loaded: LoadedModel, prompt: Sequence[int], settings: ChatSettings, turn: Turn
+    model: Any,
+    loaded: LoadedModel,
+    prompt: Sequence[int],
+    settings: ChatSettings,
+    turn: Turn,
+    prefix: Prefix | None = None,
 ) -> Iterator[str]:
-    """Yields text increments of one answer. `model` is the base or a twin with an adapter on it.
+    """Yields text increments of one answer. `model` is the base or a twin with an adapter on it,
+    and `prefix` what was read through that model before.
 
     Greedy at temperature 0; otherwise sampled with the settings' seed, which makes the answer
-    repeatable on one device.
+    repeatable on one device, whatever was kept.
     """
     ids: list[int] = []
     shown = ""
-    for token in _tokens(model, loaded, prompt, settings, turn):
+    for token in _tokens(model, loaded, prompt, settings, turn, prefix or Prefix()):
         ids.append(token)
         text = loaded.tokenizer.decode(ids, skip_special_tokens=True)
         if text.endswith(UNFINISHED):  # a character whose bytes are not all there yet
@@ -45,25 +53,30 @@ def decode(
 
 
 def _tokens(
-    model: Any, loaded: LoadedModel, prompt: Sequence[int], settings: ChatSettings, turn: Turn
+    model: Any,
+    loaded: LoadedModel,
+    prompt: Sequence[int],
+    settings: ChatSettings,
+    turn: Turn,
+    prefix: Prefix,
 ) -> Iterator[int]:
     model.eval()
     stop = loaded.stop_ids()
     processors, sample = _processors(settings, len(prompt))
     random = torch.Generator().manual_seed(settings.seed)
-    cache = DynamicCache(config=model.config)
     seen = torch.tensor([list(prompt)], device=loaded.device.torch)
-    step = seen
-    for _ in range(settings.max_new_tokens):
-        with turn(), torch.no_grad():
-            output = model(input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=1)
-            scores = processors(seen, output.logits[:, -1].float())
-            token = _pick(scores, random) if sample else int(scores.argmax())
-        if token in stop:
-            return
-        yield token
-        step = torch.tensor([[token]], device=seen.device)
-        seen = torch.cat([seen, step], dim=1)
+    with prefix.lent(settings.applied_strength) as beginning:
+        pieces = read(model, loaded, prompt, beginning, turn)
+        for _ in range(settings.max_new_tokens):
+            with turn():
+                logits = step(model, loaded, pieces, beginning)
+                scores = processors(seen, logits.float())
+                token = _pick(scores, random) if sample else int(scores.argmax())
+            if token in stop:
+                return
+            yield token
+            pieces = [[token]]
+            seen = torch.cat([seen, torch.tensor([[token]], device=seen.device)], dim=1)
 
 
 def _processors(settings: ChatSettings, prompt_tokens: int) -> tuple[LogitsProcessorList, bool]:
