@@ -25,6 +25,10 @@ from storage.records import Message, Page
 RESERVE = 16
 """Tokens left free for joints between pieces that tokenise differently together than alone."""
 
+STEPS = 8
+"""Head and tail give way to a growing conversation by so many parts of the window, not by every
+word said: while they stay as they are, they are not read again (`prefix`)."""
+
 Retriever = Callable[[str], Sequence[Place]]
 """Of a question, the passages of the document that have its words, the best first."""
 
@@ -169,7 +173,8 @@ def assemble(
     if used > limit or not kept:
         raise InvalidConfig(f"The message is too long: {used} tokens, the model takes {limit}.")
     room = max(budget - used - RESERVE, 0) if document else 0
-    shown, fell_back = _excerpt(loaded, source, settings.context, kept[-1].content, room)
+    step = budget // STEPS
+    shown, fell_back = _excerpt(loaded, source, settings.context, kept[-1].content, room, step)
     ids = _prompt(loaded, source.title, kept, shown.text)
     facts = WindowFacts(
         mode=settings.context if source.pages else "none",
@@ -184,7 +189,7 @@ def assemble(
 
 
 def _excerpt(
-    loaded: LoadedModel, source: Source, mode: ContextMode, question: str, budget: int
+    loaded: LoadedModel, source: Source, mode: ContextMode, question: str, budget: int, step: int
 ) -> tuple[Excerpt, bool]:
     """What of the document is shown, and whether it is not what was asked for."""
     text, pages = source.text, source.pages
@@ -196,7 +201,8 @@ def _excerpt(
     found = retrieve(question) if retrieve else ()
     if found:
         return excerpt.passages(text, places, pages, budget, marker, found), False
-    shown = excerpt.ends(text, places, pages, budget, marker)
+    steady = budget - budget % step if budget >= step else budget
+    shown = excerpt.ends(text, places, pages, steady, marker)
     return shown, mode == "retrieved" and bool(shown.text)
 
 

@@ -49,6 +49,17 @@ def test_head_and_tail_survive_around_the_marker_within_the_window(tiny: LoadedM
     assert "pages 1, 8" in window.facts.sentence()
 
 
+def test_head_and_tail_stay_as_they_are_while_little_is_said(tiny: LoadedModel) -> None:
+    said = [*QUESTION, Message("assistant", "That one."), Message("user", "Why?")]
+    first, second = (ask(tiny, messages, window_tokens=400) for messages in (QUESTION, said))
+    assert second.facts.document_tokens == first.facts.document_tokens
+    asked = prompt(tiny, first).index("Answer the question")
+    assert prompt(tiny, second)[:asked] == prompt(tiny, first)[:asked]
+    said[1:2] = [Message("assistant", "That one, " * 8)]
+    grown = ask(tiny, said, window_tokens=400)
+    assert grown.facts.document_tokens < first.facts.document_tokens and len(grown.ids) <= 400
+
+
 def test_a_document_that_fits_is_given_whole(tiny: LoadedModel) -> None:
     short = Source("Short", [Page(1, "1", 0, 12, "One two six.")])
     window = assemble(tiny, short, QUESTION, ChatSettings(max_new_tokens=20))
