@@ -6,10 +6,14 @@ ownership: it is given records that were already looked up.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from lift_chat.errors import InvalidConfig
 from lift_chat.lent import Gpu
@@ -25,6 +29,12 @@ from storage.records import Adapter, Message
 
 CHAT_SECONDS = 30
 """For which a lent device is asked to answer once."""
+
+ANY_QUESTION = "?"
+"""Has no word that a passage could be found by."""
+
+REST_SECONDS = 60
+"""After its last answer a chat is taken to go on; another adapter is not read ahead then."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,7 @@ class Chat:
     def __init__(self, library: Library, engine: Engine, gpu: Gpu) -> None:
         self._library, self._engine = library, engine
         self._readings = Readings()
+        self._talked: tuple[str, float] = ("", 0.0)
         self._is_lent = gpu.is_lent
         self._answered = gpu.run(self._answer, CHAT_SECONDS)
         self._compared = gpu.run(self._compare, CHAT_SECONDS)
@@ -75,6 +86,25 @@ class Chat:
         window = self.window(adapter, message, settings)
         folder, settings = self._sent(adapter, settings)
         yield from self._compared(adapter, folder, window, settings)
+
+    def warm(self, adapter: Adapter, settings: ChatSettings) -> None:
+        """Reads ahead what the first questions have in common, so that the first answer begins
+        sooner: the document, where all of it or its head and tail are shown.
+
+        Found passages differ by question, so there is nothing to read then; nor is there where
+        something was read already, the device is lent or full, or another chat is going on.
+        """
+        talking_with, when = self._talked
+        going_on = bool(talking_with) and time.monotonic() - when < REST_SECONDS
+        if self._is_lent or (going_on and talking_with != adapter.id):
+            return
+        window = self.window(adapter, ANY_QUESTION, settings)
+        if window.facts.fell_back or not window.facts.document_tokens:
+            return
+        tree = self._tree(adapter, None)
+        if self._engine.prefix(tree).is_empty:
+            with suppress(torch.OutOfMemoryError):
+                list(self._decode(tree, window, replace(settings, max_new_tokens=1)))
 
     def citations(self, adapter: Adapter, answer: str, question: str) -> list[Citation]:
         """Where the claims of `answer` stand in the document; [] when its text is gone."""
@@ -117,11 +147,13 @@ class Chat:
     def _answer(
         self, adapter: Adapter, folder: Path | None, window: Window, settings: ChatSettings
     ) -> Iterator[str]:
+        self._talked = adapter.id, time.monotonic()
         yield from self._decode(self._tree(adapter, folder), window, settings)
 
     def _compare(
         self, adapter: Adapter, folder: Path | None, window: Window, settings: ChatSettings
     ) -> Iterator[Comparison]:
+        self._talked = adapter.id, time.monotonic()
         texts = {"adapted": "", "base": ""}
         trees = {
             "adapted": self._tree(adapter, folder),

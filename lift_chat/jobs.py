@@ -23,7 +23,7 @@ from lift_chat.lift.study.endpoint import EndpointWriter
 from lift_chat.models.engine import Engine
 from lift_chat.recorder import Recorder
 from storage.library import Library
-from storage.records import Job, Metric
+from storage.records import Adapter, Job, Metric
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,8 @@ IDLE_SECONDS = 1.0
 class Worker:
     """`start` the thread, `wake` it when a job was queued, `close` it with the app.
 
-    `costs` says how much fits into memory, and learns how long each run took.
+    `costs` says how much fits into memory, and learns how long each run took. `warm` makes a new
+    adapter ready to be talked to, when no other run waits for the device and its memory.
     """
 
     def __init__(
@@ -42,9 +43,10 @@ class Worker:
         engine: Engine,
         costs: Costs,
         writer: Callable[[], EndpointWriter],
+        warm: Callable[[Adapter], None],
     ) -> None:
         self._library, self._engine = library, engine
-        self._costs, self._writer = costs, writer
+        self._costs, self._writer, self._warm = costs, writer, warm
         self._closing = threading.Event()
         self._awake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="absorb", daemon=True)
@@ -77,16 +79,19 @@ class Worker:
 
     def _work(self, job: Job) -> None:
         log.info("job %s: start, attempt %d", job.id, job.attempts)
+        adapter = None
         try:
-            self._absorb(job)
+            adapter = self._absorb(job)
         except Leave as left:
             leave(self._library, job, left.request)
         except Exception as error:
             fail(self._library, job, error)
         finally:
             self._engine.release()
+        if adapter and not self._closing.is_set() and not self._library.waiting_jobs():
+            self._warm(adapter)
 
-    def _absorb(self, job: Job) -> None:
+    def _absorb(self, job: Job) -> Adapter:
         recorder = Recorder(self._library, job)
         recorder(ProgressEvent("loading", 0, 1, message="Loading the base model."))
         base = self._engine.base
@@ -117,6 +122,7 @@ class Worker:
             lesson.metrics(),
         )
         log.info("job %s: adapter %s", job.id, adapter.id)
+        return adapter
 
     def _request(self, job: Job) -> str:
         return "close" if self._closing.is_set() else self._library.job_request(job.id)

@@ -420,6 +420,14 @@ class LiftChat:
         adapter = self.library.adapter(adapter_id, owner)
         return self._chat.reply(adapter, messages, settings or ChatSettings())
 
+    def warm(
+        self, adapter_id: str, settings: ChatSettings | None = None, *, owner: str = LOCAL
+    ) -> None:
+        """Reads the document ahead, so that the first answer begins sooner; where every question
+        is shown other passages, there is nothing to read. For when an adapter was chosen."""
+        adapter = self.library.adapter(adapter_id, owner)
+        self._chat.warm(adapter, settings or ChatSettings())
+
     def window(
         self,
         adapter_id: str,
@@ -535,7 +543,13 @@ class LiftChat:
     def _absorber(self) -> Worker | Dispatcher:
         """Raises `InvalidConfig` if the settings name an executor that is not installed."""
         if self.settings.executor == "local":
-            return Worker(self.library, self.engine, self._costs, self._writer)
+            return Worker(
+                self.library,
+                self.engine,
+                self._costs,
+                self._writer,
+                lambda adapter: self._chat.warm(adapter, ChatSettings()),
+            )
         means = Means.of(self.settings, self.choice.name)
         return Dispatcher(self.library, means, connector(self.settings, means))
 

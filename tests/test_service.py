@@ -258,6 +258,7 @@ VERBS: dict[str, Callable[[LiftChat, dict[str, str], str], object]] = {
     "push_adapter": lambda app, ids, who: app.push_adapter(ids["adapter"], "a/b", owner=who),
     "delete_adapter": lambda app, ids, who: app.delete_adapter(ids["adapter"], owner=who),
     "reply": lambda app, ids, who: list(app.reply(ids["adapter"], "?", owner=who)),
+    "warm": lambda app, ids, who: app.warm(ids["adapter"], owner=who),
     "window": lambda app, ids, who: app.window(ids["adapter"], "?", owner=who),
     "compare": lambda app, ids, who: list(app.compare(ids["adapter"], "?", owner=who)),
     "citations": lambda app, ids, who: app.citations(ids["adapter"], "Yes.", owner=who),

@@ -7,13 +7,13 @@ an answer grows is redrawn from the service when it ends, however it ended (`set
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from lift_chat.errors import InvalidConfig, NotFound
+from lift_chat.errors import InvalidConfig, LiftChatError, NotFound
 from storage.records import Message
 from ui import present, sources
 from ui.cards import notice
@@ -83,6 +83,15 @@ class ChatHandlers:
         conversation = gr.update(choices=choices, value=newest, interactive=True)
         why = gr.update(value=notice([trouble]), visible=bool(trouble))
         return why, chatbot, conversation, gr.update(interactive=not trouble)
+
+    def warm(
+        self, adapter_id: str | None, changes: Changes, request: gr.Request | None = None
+    ) -> None:
+        """Has the document read ahead while the first question is thought of. What is wrong with
+        the adapter or the settings, `open` or the question itself will tell."""
+        if adapter_id:
+            with suppress(LiftChatError):
+                self.service.warm(adapter_id, chosen(changes), owner=owner_of(request))
 
     @page
     def show(self, conversation_id: str, request: gr.Request | None = None) -> Any:

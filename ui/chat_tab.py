@@ -118,7 +118,9 @@ def wire(service: LiftChat, tab: ChatTab) -> ChatHandlers:
     settings_box.wire(tab.settings)
     compare.wire(service, tab.compare, tab.adapter, changes)
     tab.mode.change(choose_mode, tab.mode, [tab.talk, tab.history, tab.compare.panel], **QUIET)
-    tab.adapter.change(handlers.open, tab.adapter, opened, **QUIET)
+    tab.adapter.change(handlers.open, tab.adapter, opened, **QUIET).then(
+        handlers.warm, [tab.adapter, changes], None, **QUIET
+    )
     tab.conversation.input(handlers.show, tab.conversation, tab.chatbot, **QUIET)
     tab.new.click(lambda: (NEW_CONVERSATION, []), None, [tab.conversation, tab.chatbot], **QUIET)
     tab.forget.click(handlers.forget, here, opened, **QUIET)

@@ -100,6 +100,11 @@ class Prefix:
             raise
         self._put(strength, beginning)
 
+    @property
+    def is_empty(self) -> bool:
+        with self._lock:
+            return self._kept is None
+
     def close(self) -> None:
         """Forgets, and keeps nothing any more: the tree is gone."""
         with self._lock:

@@ -83,6 +83,7 @@ class FakeLiftChat:
     exams: bool = False
     in_slices: bool = False
     closed_early: int = 0
+    warmed: list[tuple[str, ChatSettings]] = field(default_factory=list)
     fail_with: Exception | None = None
     pushed: dict[str, bool] = field(default_factory=dict)
     """Repository to whether everybody sees it."""
@@ -489,6 +490,12 @@ class FakeLiftChat:
             finished = True
         finally:
             self.closed_early += not finished
+
+    def warm(
+        self, adapter_id: str, settings: ChatSettings | None = None, *, owner: str = LOCAL
+    ) -> None:
+        self.adapter(adapter_id, owner=owner)
+        self.warmed.append((adapter_id, settings or ChatSettings()))
 
     def window(
         self,

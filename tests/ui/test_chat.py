@@ -46,6 +46,14 @@ def retried(index: int) -> gr.RetryData:
     return gr.RetryData(None, {"index": index, "value": ""})
 
 
+def test_a_chosen_adapter_is_made_ready_and_one_that_is_gone_is_no_trouble(
+    chat: ChatHandlers, fake: FakeLiftChat, adapter_id: str
+) -> None:
+    for chosen in (None, "gone", adapter_id):
+        chat.warm(chosen, {"context": "truncated"})
+    assert [(made, used.context) for made, used in fake.warmed] == [(adapter_id, "truncated")]
+
+
 def test_an_answer_grows_and_begins_a_conversation(
     chat: ChatHandlers, fake: FakeLiftChat, adapter_id: str
 ) -> None:

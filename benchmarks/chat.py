@@ -1,0 +1,263 @@
+"""Seconds to the first token of a chat, with and without what it keeps, alone and beside a run.
+
+    python -m benchmarks.chat [--rounds 5] [--seconds 25] [--out FILE.json]
+
+Two turns of a conversation about the example, in each mode of the window, and about its first
+page, which fits whole. Both arms are given the same prompts, in turn, in one process: in one the
+document is read ahead where it can be, and the chat goes on from what it has read; in the other
+that is forgotten before every question. Then the same two turns again and again while a run trains
+in the same process. Prints a table; writes every measurement as JSON, and the table beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+from lift_chat import ChatSettings, LiftChat, LiftConfig, Message
+from lift_chat.examples import EXAMPLE, questions
+from lift_chat.models.context_mode import ContextMode
+from lift_chat.settings import Settings
+from storage.records import Adapter
+
+MODES: tuple[ContextMode, ...] = ("truncated", "retrieved", "none")
+ARMS = ("kept", "anew")
+QUICK = {"epochs": 1, "rank": 16, "alpha": 32}
+"""What the adapter has learned does not matter to how fast it answers."""
+
+ANSWER_TOKENS = 24
+PAGE = 2400
+
+
+@dataclass(frozen=True)
+class First:
+    """One first token."""
+
+    window: str
+    arm: str
+    turn: int
+    prompt_tokens: int
+    wall: float
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A while of training, from one optimizer step to another, with or without a chat beside it."""
+
+    arm: str
+    steps: int
+    seconds: float
+    answers: int
+    decoded: int
+    first: list[float]
+
+
+def main() -> None:
+    arguments = _arguments()
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as home:
+        settings = Settings.from_flags(home=Path(home) / "library", threads=arguments.threads)
+        with LiftChat.open(settings=settings) as app:
+            book, page = _adapters(app, Path(home))
+            alone = list(_alone(app, book, page, arguments.rounds))
+            beside = list(_beside(app, book, arguments.seconds))
+            report = {
+                "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+                "command": " ".join(["python -m benchmarks.chat", *sys.argv[1:]]),
+                "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores, {app.device.dtype}",
+                "load": [round(value, 1) for value in os.getloadavg()],
+                "threads": arguments.threads,
+                "base_model": app.choice.name,
+                "seconds": round(time.monotonic() - started),
+                "alone": [asdict(row) for row in alone],
+                "beside": [asdict(row) for row in beside],
+            }
+    lines = [*_heading(report), *_alone_table(alone), "", *_beside_table(beside)]
+    table = "\n".join(lines) + "\n"
+    print(table)
+    if arguments.out:
+        Path(arguments.out).write_text(json.dumps(report, indent=1) + "\n")
+        Path(arguments.out).with_suffix(".md").write_text(table)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=25.0, help="of each stretch of training")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", default=None)
+    return parser.parse_args()
+
+
+def _adapters(app: LiftChat, folder: Path) -> tuple[Adapter, Adapter]:
+    """Of the whole example, which no window holds, and of its first page."""
+    short = folder / "page.md"
+    short.write_text(EXAMPLE.markdown.read_text(encoding="utf-8")[:PAGE], encoding="utf-8")
+    config = LiftConfig.preset("skim", **QUICK)
+    book, page = (
+        app.absorb(app.add_document(path).id, config).wait() for path in (EXAMPLE.markdown, short)
+    )
+    return book, page
+
+
+def _talk(number: int) -> list[list[Message]]:
+    """What is asked at turn one and at turn two; answers are the gold sentences, so that both arms
+    are given the same."""
+    found = questions()
+    one, two = found[2 * number % len(found)], found[(2 * number + 1) % len(found)]
+    first = [Message("user", one.question)]
+    return [first, [*first, Message("assistant", one.evidence), Message("user", two.question)]]
+
+
+def _forget(app: LiftChat, adapter: Adapter) -> None:
+    """Lent at another strength, what is kept is dropped."""
+    tree = app.engine.adapted(adapter, lambda: app.library.adapter_folder(adapter.id, "local"))
+    with app.engine.prefix(tree).lent(-1.0):
+        pass
+
+
+def _alone(app: LiftChat, book: Adapter, page: Adapter, rounds: int) -> Iterator[First]:
+    """One more round than counted: the first one warms up."""
+    windows = [(mode, book, ChatSettings(context=mode)) for mode in MODES]
+    windows.append(("whole", page, ChatSettings()))
+    for name, adapter, settings in windows:
+        for number in range(rounds + 1):
+            for arm in ARMS if number % 2 else reversed(ARMS):
+                _forget(app, adapter)
+                if arm == "kept":
+                    app.warm(adapter.id, settings)
+                for turn, messages in enumerate(_talk(number), start=1):
+                    if arm == "anew":
+                        _forget(app, adapter)
+                    measured = _first(app, adapter, messages, settings, name, arm, turn)
+                    if number:
+                        yield measured
+        print(f"{name} done", file=sys.stderr, flush=True)
+
+
+def _first(
+    app: LiftChat,
+    adapter: Adapter,
+    messages: list[Message],
+    settings: ChatSettings,
+    name: str,
+    arm: str,
+    turn: int,
+) -> First:
+    tokens = app.window(adapter.id, messages, settings).prompt_tokens
+    wall, cpu = time.perf_counter(), time.process_time()
+    with closing(app.reply(adapter.id, messages, settings)) as pieces:
+        next(pieces)
+        return First(name, arm, turn, tokens, time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def _beside(app: LiftChat, adapter: Adapter, seconds: float) -> Iterator[Stretch]:
+    """Two rounds of: training alone, with a chat that keeps, with one that reads anew."""
+    config = LiftConfig.preset("skim", epochs=100, seed=1)
+    job_id = app.absorb(adapter.document_id, config).id
+    _next_step(app, job_id, 0)
+    for _ in range(2):
+        for arm in ("alone", *ARMS):
+            yield _stretch(app, job_id, adapter, arm, seconds)
+            print(f"beside training: {arm} done", file=sys.stderr, flush=True)
+    app.stop_job(job_id, keep=False)
+
+
+def _next_step(app: LiftChat, job_id: str, step: int) -> int:
+    while (job := app.job(job_id).job).stage != "training" or job.step <= step:
+        if job.is_over:
+            raise SystemExit(f"The run is over too early: {job.state}.")
+        time.sleep(0.02)
+    return job.step
+
+
+def _stretch(app: LiftChat, job_id: str, adapter: Adapter, arm: str, seconds: float) -> Stretch:
+    settings = ChatSettings(context="truncated", max_new_tokens=ANSWER_TOKENS)
+    begun = _next_step(app, job_id, app.job(job_id).job.step)
+    started, number, decoded, first = time.monotonic(), 0, 0, []
+    while time.monotonic() - started < seconds:
+        if arm == "alone":
+            time.sleep(0.5)
+            continue
+        for messages in _talk(number):
+            if arm == "anew":
+                _forget(app, adapter)
+            asked = time.monotonic()
+            with closing(app.reply(adapter.id, messages, settings)) as pieces:
+                text = next(pieces)
+                first.append(time.monotonic() - asked)
+                text += "".join(pieces)
+            decoded += len(app.engine.base.tokenizer(text)["input_ids"])
+        number += 1
+    ended = _next_step(app, job_id, app.job(job_id).job.step)
+    return Stretch(arm, ended - begun, time.monotonic() - started, 2 * number, decoded, first)
+
+
+def _heading(report: dict[str, object]) -> list[str]:
+    return [
+        "# The first token of a chat, with and without a kept prefix",
+        "",
+        f"{report['date']}, `{report['command']}`, {report['seconds']} s.",
+        f"{report['base_model']}, {report['machine']}, {report['threads']} thread(s); load average "
+        f"at the end {report['load']}.",
+        "",
+    ]
+
+
+def _alone_table(rows: list[First]) -> list[str]:
+    """Medians; beside them what both arms of one turn take, one by the other."""
+    cells: dict[tuple[str, int, str], list[First]] = defaultdict(list)
+    for row in rows:
+        cells[row.window, row.turn, row.arm].append(row)
+    lines = [
+        "| window | turn | prompt tokens | anew: CPU s | kept: CPU s | CPU anew / kept | "
+        "anew: wall s | kept: wall s |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for window in dict.fromkeys(row.window for row in rows):
+        for turn in (1, 2):
+            kept, anew = (cells[window, turn, arm] for arm in ARMS)
+            cpu = [median(row.cpu for row in arm) for arm in (anew, kept)]
+            wall = [median(row.wall for row in arm) for arm in (anew, kept)]
+            tokens = median(row.prompt_tokens for row in kept)
+            lines.append(
+                f"| {window} | {turn} | {tokens:.0f} | {cpu[0]:.2f} | {cpu[1]:.2f} | "
+                f"{cpu[0] / cpu[1]:.1f} | {wall[0]:.2f} | {wall[1]:.2f} |"
+            )
+    return lines
+
+
+def _beside_table(rows: list[Stretch]) -> list[str]:
+    lines = [
+        "| beside training | first token, median s | longest s | answers | tokens decoded | "
+        "training steps | s a step |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for arm in ("alone", *ARMS):
+        found = [row for row in rows if row.arm == arm]
+        first = [seconds for row in found for seconds in row.first]
+        steps, seconds = sum(row.steps for row in found), sum(row.seconds for row in found)
+        told = f"{median(first):.1f} | {max(first):.1f}" if first else " | "
+        lines.append(
+            f"| {'no chat' if arm == 'alone' else arm} | {told} | "
+            f"{sum(row.answers for row in found)} | {sum(row.decoded for row in found)} | "
+            f"{steps} | {seconds / steps:.2f} |"
+        )
+    return lines
+
+
+if __name__ == "__main__":
+    main()
