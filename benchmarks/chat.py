@@ -1,6 +1,6 @@
 """Seconds to the first token of a chat, with and without what it keeps, alone and beside a run.
 
-    python -m benchmarks.chat [--rounds 5] [--seconds 25] [--out FILE.json]
+    python -m benchmarks.chat [--rounds 3] [--seconds 20] [--out FILE.json]
 
 Two turns of a conversation about the example, in each mode of the window, and about its first
 page, which fits whole. Both arms are given the same prompts, in turn, in one process: in one the
@@ -34,7 +34,7 @@ from storage.records import Adapter
 
 MODES: tuple[ContextMode, ...] = ("truncated", "retrieved", "none")
 ARMS = ("kept", "anew")
-QUICK = {"epochs": 1, "rank": 16, "alpha": 32}
+QUICK = {"epochs": 1, "stride_tokens": 512, "rank": 16, "alpha": 32}
 """What the adapter has learned does not matter to how fast it answers."""
 
 ANSWER_TOKENS = 24
@@ -95,8 +95,8 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=25.0, help="of each stretch of training")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each stretch of training")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", default=None)
     return parser.parse_args()

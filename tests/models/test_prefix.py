@@ -123,11 +123,12 @@ def test_each_turn_is_answered_bit_for_bit_as_if_nothing_had_been_kept(
     )
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_window_that_slides_keeps_nothing_and_every_other_decoder_the_same_bits(
-    tiny: LoadedModel, name: str
+    tiny: LoadedModel, name: str, dtype: torch.dtype
 ) -> None:
-    loaded = replace(build(name), tokenizer=tiny.tokenizer)
+    loaded = replace(build(name, dtype), tokenizer=tiny.tokenizer)
     prefix = Prefix(loaded)
     for turns in CONVERSATION[:3]:
         ids = prompt(tiny, turns)
