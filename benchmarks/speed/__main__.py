@@ -1,0 +1,157 @@
+"""How fast a document is absorbed, beside what one would use instead. At most eight minutes on two
+CPU cores; with `--device cuda` for one GPU and the shapes of Qwen3, drawn at random.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.speed [--beside "what else ran"] [--out FILE.json]
+    python -m benchmarks.speed --device cuda --shape 0.6B --shape 4B --shape 8B --out FILE.json
+
+Arms take turns (`arms`, `rounds`): A the reference recipe, B PEFT and a plain Trainer, C TRL, D
+ours and D with one thing undone, E Gated Memory; H the whole document in the window and I an index
+of it (`instead`). How time and memory of D grow with the document comes before (`growth`). Ratios
+within a run are what counts; another machine has other seconds. What is not installed is left out,
+and the table says so. `FILE.md` is written beside `FILE.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import shlex
+import sys
+import time
+import warnings
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.speed import growth, table
+from benchmarks.speed.arms import all_arms, recipe
+from benchmarks.speed.bases import SHAPES, document, random_base
+from benchmarks.speed.instead import bm25_seconds, full_context
+from benchmarks.speed.rounds import Plan, measure_losses, measure_memory, runners, take_turns
+from lift_chat.models.device import Device, pick_device
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "cpu": {
+        "shape": ["toy"],
+        "tokens": 8192,
+        "window": 512,
+        "length": [2048, 4096, 8192, 16384],
+    },
+    "cuda": {
+        "shape": ["0.6B", "4B", "8B"],
+        "tokens": 16_384,
+        "window": 2048,
+        "length": [10_000, 50_000, 200_000],
+    },
+}
+
+
+def main() -> None:
+    arguments = _arguments()
+    _quiet()
+    torch.set_num_threads(arguments.threads)
+    device = pick_device(arguments.device)
+    if arguments.dtype:
+        device = replace(device, dtype=getattr(torch, arguments.dtype))
+    started, load = (time.monotonic(), time.process_time()), _load()
+    measured = [_measure(name, device, arguments) for name in arguments.shape]
+    report = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "command": shlex.join(["python", "-m", "benchmarks.speed", *sys.argv[1:]]),
+        "about": {**table.about(device, arguments.threads)},
+        "load": {"start": load, "end": _load()},
+        "beside": arguments.beside,
+        "seconds": {
+            "wall": time.monotonic() - started[0],
+            "cpu": time.process_time() - started[1],
+        },
+        "bases": measured,
+    }
+    page = table.markdown(report)
+    print(page)
+    if arguments.out:
+        arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        arguments.out.with_suffix(".md").write_text(page, encoding="utf-8")
+
+
+def _measure(name: str, device: Device, arguments: argparse.Namespace) -> dict[str, Any]:
+    """All figures of one base."""
+    base = random_base(name, device, arguments.seed)
+    ids = document(arguments.tokens, arguments.seed)
+    arms = all_arms(arguments.window, arguments.seed)
+    missing = {arm.name: arm.missing for arm in arms if arm.missing}
+    running = runners(base, [arm for arm in arms if not arm.missing], ids)
+    for runner in list(running):
+        _say(f"{name}: memory of {runner.arm.name}")
+        if why := measure_memory(base, runner):
+            missing[runner.arm.name] = why
+            running.remove(runner)
+    config = recipe(arguments.window, arguments.seed)
+    grown = growth.measure(base, arguments.length, config, 2) if arguments.length else None
+    plan = Plan(arguments.rounds, arguments.steps)
+    peaks = take_turns(base, running, plan)
+    known = {runner.arm.name: runner for runner in running}
+    untrained = measure_losses(base, running, known["D"], plan)
+    rows = [table.row(runner, known) for runner in running]
+    _say(f"{name}: the whole document in the window")
+    return {
+        "base": name,
+        "parameters": {"layers": base.layers, "head": base.head},
+        "document_tokens": len(ids),
+        "window_tokens": arguments.window,
+        "rounds": plan.rounds,
+        "steps": plan.steps,
+        "matmul_peak": table.spread(peaks),
+        "untrained_loss": untrained,
+        "arms": rows,
+        "missing": missing,
+        "full_context": asdict(full_context(base, ids)),
+        "bm25_seconds": bm25_seconds(ids),
+        "growth": table.growth_values(grown),
+        "verdicts": table.verdicts(rows, grown),
+    }
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", choices=list(DEFAULTS), default="cpu")
+    parser.add_argument("--dtype", choices=("bfloat16", "float32"), help="else the faster one")
+    parser.add_argument("--shape", action="append", choices=list(SHAPES))
+    parser.add_argument("--tokens", type=int, help="length of the document")
+    parser.add_argument("--window", type=int, help="tokens of a training window")
+    parser.add_argument("--length", type=int, action="append", help="documents for the growth")
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=3, help="measured windows of an arm's turn")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--beside", default="", help="what else runs on this machine")
+    parser.add_argument("--out", type=Path, metavar="FILE.json")
+    arguments = parser.parse_args()
+    defaults = DEFAULTS[arguments.device]
+    for name, value in defaults.items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, value)
+    return arguments
+
+
+def _quiet() -> None:
+    """The trainers' own reports would drown the turns; what they warn of is a renamed argument."""
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    logging.disable(logging.WARNING)
+
+
+def _load() -> str:
+    return ", ".join(f"{value:.1f}" for value in os.getloadavg())
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

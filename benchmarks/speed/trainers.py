@@ -1,0 +1,114 @@
+"""The loops that others would use: transformers' Trainer and TRL's SFTTrainer.
+
+TRL is used where it is installed, and is no dependency; tested with trl 1.16.0 and datasets 5.2.0.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    default_data_collator,
+)
+
+from benchmarks.speed.bases import Base
+from benchmarks.speed.measuring import Stopwatch
+from lift_chat.lift.optimizer import BETAS, CLIP
+from lift_chat.lift.recipe import LiftConfig
+
+Windows = list[list[int]]
+Train = Callable[[Base, Any, Windows, Stopwatch], None]
+"""Trains an adapted model for one step per window and ticks after each."""
+
+
+class _Ticks(TrainerCallback):  # type: ignore[misc]
+    def __init__(self, watch: Stopwatch) -> None:
+        self._watch = watch
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        self._watch.tick()
+
+
+def trl_missing() -> str:
+    """Why arm C cannot run, or ''."""
+    absent = [name for name in ("trl", "datasets") if importlib.util.find_spec(name) is None]
+    return f"{' and '.join(absent)} not installed" if absent else ""
+
+
+def hugging_face(config: LiftConfig, *, checkpointing: bool) -> Train:
+    """transformers' Trainer with its model's own loss: logits of all positions, in fp32."""
+
+    def train(base: Base, adapted: Any, windows: Windows, watch: Stopwatch) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            trainer = Trainer(
+                model=adapted,
+                args=TrainingArguments(folder, **_arguments(base, config, checkpointing)),
+                train_dataset=[{"input_ids": ids, "labels": ids} for ids in windows],
+                data_collator=default_data_collator,
+                callbacks=[_Ticks(watch)],
+            )
+            _run(trainer)
+
+    return train
+
+
+def trl_sft(config: LiftConfig, *, checkpointing: bool) -> Train:
+    """TRL's SFTTrainer, whose head never holds all logits, on windows cut before."""
+
+    def train(base: Base, adapted: Any, windows: Windows, watch: Stopwatch) -> None:
+        trl, datasets = importlib.import_module("trl"), importlib.import_module("datasets")
+        table = datasets.table.InMemoryTable.from_pydict({"input_ids": windows, "labels": windows})
+        with tempfile.TemporaryDirectory() as folder:
+            trainer = trl.SFTTrainer(
+                model=adapted,
+                args=trl.SFTConfig(
+                    folder,
+                    max_length=None,
+                    dataset_kwargs={"skip_prepare_dataset": True},
+                    **_arguments(base, config, checkpointing),
+                ),
+                train_dataset=datasets.Dataset(table, fingerprint="windows"),
+                processing_class=base.loaded.tokenizer,
+                callbacks=[_Ticks(watch)],
+            )
+            _run(trainer)
+
+    return train
+
+
+def _run(trainer: Any) -> None:
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
+
+
+def _arguments(base: Base, config: LiftConfig, checkpointing: bool) -> dict[str, Any]:
+    cpu = base.device.type == "cpu"
+    return {
+        "per_device_train_batch_size": 1,
+        "num_train_epochs": 1,
+        "train_sampling_strategy": "sequential",
+        "learning_rate": config.learning_rate,
+        "lr_scheduler_type": "constant",
+        "adam_beta1": BETAS[0],
+        "adam_beta2": BETAS[1],
+        "max_grad_norm": CLIP,
+        "weight_decay": 0.0,
+        "bf16": base.loaded.device.dtype == torch.bfloat16,
+        "gradient_checkpointing": checkpointing,
+        "seed": config.seed,
+        "use_cpu": cpu,
+        "dataloader_pin_memory": not cpu,
+        "logging_strategy": "no",
+        "save_strategy": "no",
+        "report_to": [],
+        "disable_tqdm": True,
+    }
