@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from lift_chat.adapters import kinds
 from lift_chat.assignment import Assignment, Delivery
 from lift_chat.attend import Leave, attend
 from lift_chat.costs import Costs
+from lift_chat.errors import LiftChatError
 from lift_chat.failures import fail, leave
 from lift_chat.lift.progress import ProgressEvent
 from lift_chat.lift.study.endpoint import EndpointWriter
@@ -89,7 +90,8 @@ class Worker:
         finally:
             self._engine.release()
         if adapter and not self._closing.is_set() and not self._library.waiting_jobs():
-            self._warm(adapter)
+            with suppress(LiftChatError):  # it was deleted meanwhile, say
+                self._warm(adapter)
 
     def _absorb(self, job: Job) -> Adapter:
         recorder = Recorder(self._library, job)

@@ -194,14 +194,19 @@ def test_a_deleted_document_leaves_an_adapter_that_answers_from_weights(
     assert "".join(app.reply(adapter.id, "Who?", SHORT))
 
 
-def test_a_changed_adapter_file_never_answers(app: LiftChat, adapter: Adapter) -> None:
-    path = app.library.adapter_folder(adapter.id, "local") / "adapter_model.safetensors"
+def test_a_changed_adapter_file_never_answers(settings: Settings, tale: Path) -> None:
+    with LiftChat.open(settings=settings) as app:
+        made = app.absorb(app.add_document(tale).id, QUICK).wait(60)
+        path = app.library.adapter_folder(made.id, LOCAL) / "adapter_model.safetensors"
     data = bytearray(path.read_bytes())
     data[-5] ^= 1
     path.chmod(0o600)
     path.write_bytes(data)
-    with pytest.raises(AdapterDamaged, match=r"adapter_model\.safetensors"):
-        list(app.reply(adapter.id, "Who?"))
+    with (
+        LiftChat.open(settings=settings) as app,
+        pytest.raises(AdapterDamaged, match=r"adapter_model\.safetensors"),
+    ):
+        list(app.reply(made.id, "Who?"))
 
 
 def test_an_adapter_of_another_base_is_refused_and_the_reason_said(
