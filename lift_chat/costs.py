@@ -1,42 +1,46 @@
 """What absorbing costs in time and memory: a short measured warm-up, scaled by arithmetic.
 
-The warm-up sends one window of at most 512 tokens forward and backward twice, on a twin with the
-adapter of the recipe. It yields the time per token and, counted exactly, the bytes that autograd
-keeps per token. Time at the recipe's window length follows from the operation count of a frozen
-decoder with an adapter: 4N for the frozen weights, 6P for the adapter, and attention, which grows
-with the window. What a finished run really took replaces the warm-up's time.
+Work is counted (`lift.workload`), what it costs in operations and bytes is arithmetic (`shape`),
+and how fast they are done is measured (`probe`), once per kind of recipe. What a finished run
+really took corrects the measurement. Memory is that of training, the most that a run takes:
+questions and exams are decoded in batches that stay below it.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 
-from lift_chat.adapters import kinds, lora
 from lift_chat.lent import Gpu
-from lift_chat.lift.losses import FrozenHead
+from lift_chat.lift.expected import ENDS_TOKENS
+from lift_chat.lift.forgetting import reading as general_reading
+from lift_chat.lift.load import Load
+from lift_chat.lift.losses import CHUNK
+from lift_chat.lift.measures import map_pages
+from lift_chat.lift.memory_map import MOST_TOKENS
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.tokens import probe_windows, tokenize
-from lift_chat.lift.train import Fit, decoder_of
-from lift_chat.lift.workload import ENDS_TOKENS, workload
+from lift_chat.lift.train import Fit
+from lift_chat.lift.workload import Workload, workload
+from lift_chat.models.batch import most_prompt_tokens
 from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
+from lift_chat.probe import Probe, measure
+from lift_chat.shape import Shape
 
-WARMUP_TOKENS = 512
 MEASURING_SECONDS = 15
 """For which a lent device is asked: most of it is for a first use of the device."""
-
-WRITING = 1.5
-"""Cost of a written token in trained ones: decoded in batches, each token reads all weights."""
 
 HEADROOM = 0.7
 """Share of the free memory that a micro-batch may plan with; the rest is for a chat and for
 fragmentation."""
+
+
+MANY = 1000
+"""Questions: enough for the largest group that is ever asked behind one text."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +63,14 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Probe:
-    """Measured at windows of `window` tokens; `saved_bytes` per token without recomputation."""
+class Found:
+    """What a run finds with its document: pages, and study questions that are kept already."""
 
-    window: int
-    seconds_per_token: float
-    saved_bytes: float
-    basis: str
+    pages: int = 0
+    given: int = 0
+
+
+NOTHING_FOUND = Found()
 
 
 class Costs:
@@ -80,9 +85,9 @@ class Costs:
     def _there(self, config: LiftConfig) -> Iterator[Probe]:
         yield measure(self._base(), config, self._turn)
 
-    def estimate(self, text: str, config: LiftConfig) -> Estimate:
+    def estimate(self, text: str, config: LiftConfig, found: Found = NOTHING_FOUND) -> Estimate:
         """Time and memory of absorbing `text`. Raises `ModelUnavailable`."""
-        return estimate(self._base(), text, config, self.probe(config))
+        return estimate(self._base(), text, config, self.probe(config), found)
 
     def probe(self, config: LiftConfig) -> Probe:
         with self._measuring:
@@ -95,13 +100,13 @@ class Costs:
         """How many windows go through the device at once, and whether activations are kept."""
         return fit(self._base(), config, self.probe(config))
 
-    def learn(self, config: LiftConfig, seconds_per_token: float) -> None:
+    def learn(self, config: LiftConfig, document_tokens: int, seconds_per_token: float) -> None:
         """A run with `config` took this long per trained token."""
-        learned = replace(
-            self.probe(config),
-            window=config.segment_tokens,
-            seconds_per_token=seconds_per_token,
-            basis="From the last run with such a recipe on this machine.",
+        loaded, probe = self._base(), self.probe(config)
+        work = workload(document_tokens, config, loaded.window)
+        expected = _training_seconds(loaded, config, work, probe) / max(work.trained, 1)
+        learned = probe.corrected(
+            seconds_per_token / expected, "From the last run with such a recipe on this machine."
         )
         with self._measuring:
             self._probes[_kind(config)] = learned
@@ -120,58 +125,29 @@ def _kind(config: LiftConfig) -> tuple[object, ...]:
     )
 
 
-def measure(loaded: LoadedModel, config: LiftConfig, turn: Turn) -> Probe:
-    """Two forward and backward passes over one short window; takes the device meanwhile."""
-    adapted: Any = kinds.attach(loaded.twin(), config)
-    adapted.train()
-    head, decoder = FrozenHead(adapted), decoder_of(adapted)
-    window = min(WARMUP_TOKENS, config.segment_tokens)
-    ids = torch.arange(window, device=loaded.device.torch)[None] % 1000 % head.vocabulary
-    seconds, saved = 0.0, _Saved(loaded.model)
-    for _ in range(2):
-        with turn():
-            started = time.monotonic()
-            with torch.autograd.graph.saved_tensors_hooks(saved.pack, lambda tensor: tensor):
-                hidden = decoder(input_ids=ids, use_cache=False).last_hidden_state
-            torch.autograd.backward(head.nll(hidden, ids))
-            if loaded.device.kind == "cuda":
-                torch.cuda.synchronize()
-            seconds = time.monotonic() - started
-    basis = f"Measured on {window} tokens just now."
-    return Probe(window, seconds / window, saved.bytes / window, basis)
-
-
-class _Saved:
-    """Counts what autograd keeps: each storage once, weights of the base not at all."""
-
-    def __init__(self, base: Any) -> None:
-        self._seen = {weight.untyped_storage().data_ptr() for weight in base.parameters()}
-        self._kept: list[torch.Tensor] = []
-        self.bytes = 0
-
-    def pack(self, tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in self._seen:
-            self._seen.add(storage.data_ptr())
-            self.bytes += storage.nbytes()
-        return tensor
-
-
-def estimate(loaded: LoadedModel, text: str, config: LiftConfig, probe: Probe) -> Estimate:
+def estimate(
+    loaded: LoadedModel,
+    text: str,
+    config: LiftConfig,
+    probe: Probe,
+    found: Found = NOTHING_FOUND,
+) -> Estimate:
     """Time and memory of absorbing `text` with `config` on `loaded`'s device."""
     ids = tokenize(loaded, text, torch.device("cpu"))
-    work = workload(ids.shape[1], config, loaded.window)
-    probed = 2 * sum(window.shape[1] for window in probe_windows(ids, config)) + work.read
-    shape = _Shape.of(loaded, config)
-    longest = work.longest
-    per_token = probe.seconds_per_token
-    per_token *= shape.operations(longest) / shape.operations(probe.window)
-    at_once = fit(loaded, config, probe)
-    kept = shape.checkpointed if at_once.recompute else probe.saved_bytes
+    work = workload(
+        ids.shape[1],
+        config,
+        loaded.window,
+        given=found.given,
+        prompt_tokens=most_prompt_tokens(loaded),
+    )
+    shape = Shape.of(loaded, config)
+    reading = work.reading + _measured(loaded, ids, config, found.pages) * 2
+    asking = probe.operation_seconds * shape.reading(reading)
+    writing = probe.decoding_seconds * work.decodings + probe.row_seconds * work.written
     return Estimate(
-        # A forward pass alone is a third of the work: backward is twice as much.
-        seconds=per_token * (work.trained + probed / 3 + work.written * WRITING),
-        memory_bytes=int(kept * longest * at_once.windows) + shape.states,
+        seconds=_training_seconds(loaded, config, work, probe) + asking + writing,
+        memory_bytes=_memory(shape, config, work, probe, fit(loaded, config, probe)),
         free_memory_bytes=loaded.device.free_memory(),
         document_tokens=ids.shape[1],
         trained_tokens=work.trained,
@@ -181,10 +157,44 @@ def estimate(loaded: LoadedModel, text: str, config: LiftConfig, probe: Probe) -
     )
 
 
+def _training_seconds(
+    loaded: LoadedModel, config: LiftConfig, work: Workload, probe: Probe
+) -> float:
+    recompute = fit(loaded, config, probe).recompute
+    operations = Shape.of(loaded, config).training(work.training, recompute=recompute)
+    return probe.operation_seconds * operations + probe.step_seconds * work.steps
+
+
+def _measured(loaded: LoadedModel, ids: torch.Tensor, config: LiftConfig, pages: int) -> Load:
+    """What is read before training, and again after it, to compare: the document's probe windows,
+    its pages' beginnings, and what has nothing to do with it."""
+    load = general_reading(loaded)
+    for window in probe_windows(ids, config):
+        load += Load.of(1, window.shape[1], window.shape[1])
+    pages = min(pages, map_pages(loaded))
+    page = min(MOST_TOKENS, ids.shape[1] / max(pages, 1))
+    return load + Load.of(pages, page, page)
+
+
+def _memory(shape: Shape, config: LiftConfig, work: Workload, probe: Probe, at_once: Fit) -> int:
+    """Bytes at the highest point of training: where a loss is taken, with everything kept for
+    going backward, or where the optimizer takes its step."""
+    peaks = [
+        shape.peak(probe.saved_bytes, batch, recompute=at_once.recompute)
+        for batch in work.batches(config, at_once.windows)
+    ]
+    several = work.units > at_once.windows or work.questions.tokens > 0
+    # A first batch has its gradients only when what it kept is gone; a recomputed one before.
+    gradients = shape.gradients if several or at_once.recompute else 0
+    return shape.states + max(gradients + max(peaks), shape.update)
+
+
 def fit(loaded: LoadedModel, config: LiftConfig, probe: Probe) -> Fit:
     """As many windows at once as memory allows. On a CPU always one: batching gains nothing
     there, and a fixed number keeps a resumed run bit-equal."""
-    room = HEADROOM * loaded.device.free_memory() - _Shape.of(loaded, config).states
+    shape = Shape.of(loaded, config)
+    room = HEADROOM * loaded.device.free_memory()
+    room -= shape.states + shape.gradients + shape.loss(CHUNK)
     window = probe.saved_bytes * _longest(config, loaded.window)
     most = 1 if loaded.device.kind == "cpu" else config.batch_segments
     return Fit(windows=max(1, min(most, int(room // window))), recompute=window > room)
@@ -193,58 +203,6 @@ def fit(loaded: LoadedModel, config: LiftConfig, probe: Probe) -> Fit:
 def _longest(config: LiftConfig, window: int) -> int:
     """Tokens of the longest sample that any document may give; at least a window's, since shorter
     samples go together up to that many."""
-    enough = config.segment_tokens + config.context_tokens + ENDS_TOKENS
-    return max(config.segment_tokens, workload(enough, config, window).longest)
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """Numbers of a base with an adapter: parameters of layers, head and adapter; layers, hidden
-    width and attention width; bytes per number."""
-
-    linear: int
-    head: int
-    adapter: int
-    layers: int
-    hidden: int
-    attention: int
-    itemsize: int
-
-    @classmethod
-    def of(cls, loaded: LoadedModel, config: LiftConfig) -> _Shape:
-        text = loaded.model.config.get_text_config()
-        head = loaded.model.get_output_embeddings()
-        width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-        linear = [m for m in loaded.model.modules() if isinstance(m, torch.nn.Linear)]
-        return cls(
-            linear=sum(m.in_features * m.out_features for m in linear if m is not head),
-            head=head.in_features * head.out_features,
-            adapter=_adapter_parameters(loaded, config),
-            layers=int(text.num_hidden_layers),
-            hidden=int(text.hidden_size),
-            attention=width * int(text.num_attention_heads),
-            itemsize=loaded.device.dtype.itemsize,
-        )
-
-    def operations(self, window: int) -> float:
-        """FLOP per trained token at windows of `window` tokens, causal attention."""
-        attention = 3.5 * 2 * self.layers * self.attention * window
-        return 4.0 * (self.linear + self.head) + 6.0 * self.adapter + attention
-
-    @property
-    def states(self) -> int:
-        """Bytes of the adapter, its gradient, its fp32 master and the two moments."""
-        return self.adapter * (2 * self.itemsize + 12)
-
-    @property
-    def checkpointed(self) -> int:
-        """Bytes kept per token when only the layers' inputs are."""
-        return self.layers * self.hidden * self.itemsize
-
-
-def _adapter_parameters(loaded: LoadedModel, config: LiftConfig) -> int:
-    if config.adapter == "lora":
-        layers = [layer for _, layer in lora.targets(loaded.model, config)]
-        return sum(config.rank * (m.in_features + m.out_features) for m in layers)
-    adapted = kinds.attach(loaded.twin(), config)
-    return sum(weight.numel() for weight in adapted.parameters() if weight.requires_grad)
+    least = config.segment_tokens + config.context_tokens + ENDS_TOKENS
+    enough = (least // config.passage_tokens + 3) * config.passage_tokens
+    return max(config.segment_tokens, workload(enough, config, window, given=MANY).longest)

@@ -117,7 +117,8 @@ class Worker:
                 recorder(event)
         recorder(ProgressEvent("saving", 0, 1))
         if lesson.trained_tokens:
-            self._costs.learn(config, lesson.trained_seconds / lesson.trained_tokens)
+            per_token = lesson.trained_seconds / lesson.trained_tokens
+            self._costs.learn(config, lesson.document_tokens, per_token)
         adapter = delivery.publish(
             lambda to: kinds.save(lesson.adapted, to, base.identity),
             base.identity,

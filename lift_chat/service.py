@@ -18,7 +18,7 @@ import torch
 from lift_chat import __version__
 from lift_chat.base_model import load_base
 from lift_chat.chat import Chat, Comparison, as_messages
-from lift_chat.costs import Costs, Estimate
+from lift_chat.costs import Costs, Estimate, Found
 from lift_chat.documents import read
 from lift_chat.errors import IllegalTransition, InvalidConfig, LibraryDamaged, QueueFull
 from lift_chat.executors.choosing import connector
@@ -215,7 +215,9 @@ class LiftChat:
     def estimate(self, document_id: str, config: LiftConfig, *, owner: str = LOCAL) -> Estimate:
         """Time and memory of a run; measures this machine's speed at the first call."""
         selection = Selection.of(self.library, document_id, owner, config.chapters)
-        return self._costs.estimate(selection.text, config)
+        pages = selection.pages(self.library.pages(document_id, owner))
+        given = kept_for(self.library, document_id, owner, config, selection)
+        return self._costs.estimate(selection.text, config, Found(len(pages), len(given)))
 
     def absorb(
         self,

@@ -463,3 +463,11 @@ def test_health_says_what_runs_where(app: LiftChat) -> None:
     health = app.health()
     assert health["status"] == "ok" and health["base_why"] and not health["base_loaded"]
     assert health["free_disk_bytes"] > 0
+
+
+def test_the_estimate_counts_the_questions_that_are_kept(app: LiftChat, tale: Path) -> None:
+    document = app.add_document(tale)
+    fresh = app.estimate(document.id, STUDIED)
+    text = app.library.document_text(document.id, LOCAL)
+    app.library.set_study_items(document.id, LOCAL, facts(text)[:1])
+    assert app.estimate(document.id, STUDIED).trained_tokens < fresh.trained_tokens

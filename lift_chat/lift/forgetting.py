@@ -19,6 +19,7 @@ import torch
 from transformers import DynamicCache
 
 from lift_chat.lift.absorption import row_sums
+from lift_chat.lift.load import Load
 from lift_chat.lift.losses import IGNORE, FrozenHead
 from lift_chat.lift.train import decoder_of, mean_loss
 from lift_chat.models.batch import batches
@@ -107,6 +108,19 @@ def probe(model: Any, loaded: LoadedModel, turn: Turn) -> General:
         for question, chances in zip(questions, likely, strict=True)
     )
     return General(loss, 100 * right / len(questions))
+
+
+def reading(loaded: LoadedModel) -> Load:
+    """What `probe` sends through a model; of the quiz, what its prompts share is read once."""
+    load = Load()
+    for window in _windows(loaded):
+        load += Load.of(1, window.shape[1], window.shape[1])
+    rows = [_row(loaded, question) for question in quiz()]
+    shared = _common([row.prompt for row in rows])
+    for row in rows:
+        load += Load.of(1, len(row.prompt) - shared + sum(map(len, row.ends)))
+        load += Load(labelled=sum(map(len, row.ends)))
+    return load
 
 
 def quiz() -> list[Question]:

@@ -16,8 +16,15 @@ from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
 from storage.records import Page
 
-MAP_PAGES = {"cpu": 32}
-"""Pages on the map: on a CPU fewer, a measurement must not take longer than the lesson."""
+CPU_MAP_PAGES = 32
+"""Fewer than elsewhere: a measurement must not take longer than the lesson."""
+
+MAP_PAGES = 64
+
+
+def map_pages(loaded: LoadedModel) -> int:
+    """How many pages are on the map at most."""
+    return CPU_MAP_PAGES if loaded.device.kind == "cpu" else MAP_PAGES
 
 
 @dataclass
@@ -48,7 +55,7 @@ class Measures:
                 yield loss
             notes.note(key(who, "loss"), read)
         self.loss = read[-1]
-        most = MAP_PAGES.get(loaded.device.kind, 64)
+        most = map_pages(loaded)
 
         def losses() -> list[dict[str, Any]]:
             found = page_losses(model, loaded, pages, turn, most_pages=most)

@@ -18,6 +18,9 @@ from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
 from storage.records import Page
 
+MOST_TOKENS = 192
+"""Of a page that are read."""
+
 MOST_CHARACTERS_PER_TOKEN = 32
 """A page is cut to this much text before it is tokenised: an unpaged document may be one page."""
 
@@ -38,7 +41,7 @@ def page_losses(
     turn: Turn,
     *,
     most_pages: int = 64,
-    most_tokens: int = 192,
+    most_tokens: int = MOST_TOKENS,
 ) -> Iterator[PageLoss]:
     """Yields the losses of at most `most_pages` evenly chosen pages, in no particular order.
 

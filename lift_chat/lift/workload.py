@@ -1,107 +1,139 @@
-"""How many tokens a run sends through the model, before anything of it exists.
+"""What a run sends through the model, counted before anything of it exists.
 
-Windows are counted exactly. Questions are not written yet, so their number and length are
-expected ones (measured on children's tales with the embedded model; a larger model's differ by
-less than what a document's own density of facts does). Pure arithmetic.
+Windows are counted exactly; what is expected of questions is `expected`'s. Pure arithmetic.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lift_chat.lift.expected import ANSWER_TOKENS, CLOSED_TOKENS, Study
+from lift_chat.lift.load import Load
+from lift_chat.lift.questions import UNIT_ITEMS
 from lift_chat.lift.recipe import LiftConfig
-from lift_chat.lift.segments import cut, cut_at
-from lift_chat.lift.study.openings import OPENINGS
+from lift_chat.lift.segments import Segment, cut, cut_at
+from lift_chat.models.batch import CPU_BATCH_TOKENS
 
-KEPT = {"passages": 0.4, "question-words": 0.65, "evidence": 0.4, "sentences": 0.4, "none": 0.0}
-"""Share of the questions asked for that come back and pass all checks, by way of asking."""
-
-CLOSED_TOKENS = 75
-"""A question from weights alone, with frame and answer."""
-
-TURN_TOKENS = 35
-"""A further question behind the same open text."""
-
-BEHIND_ONE = 3
-PASSAGES_OPEN = 1.75
-ENDS_TOKENS = 384
-"""Head and tail of the document, read once for so many questions:"""
-BEHIND_ENDS = 8
-
-WRITTEN_TOKENS = 22
-"""Question and answer as the model writes them."""
-
-SENTENCE_TOKENS = 22
-EXAM_TOKENS = 3
-"""How many times the truncated window is read for each exam question, all sittings together."""
+RECITE_TOKENS = 55
+"""The frame around a window's context."""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """Tokens: `trained` forward and backward, `read` forward alone, `written` one by one."""
+    """`training` is done forward and backward, `reading` forward alone; `written` tokens come one
+    by one, in `decodings` passes of a batch of them.
 
-    trained: int
-    read: int
+    Of the samples, `window` is the longest window's length, `questions` a unit of questions from
+    weights alone, and `opened` the longest one with text open. A step has at most `units`.
+    """
+
+    training: Load
+    reading: Load
     written: int
-    longest: int
+    decodings: int
     steps: int
+    units: int
+    window: int
+    questions: Load
+    opened: Load
+
+    def batches(self, config: LiftConfig, windows: int) -> list[Load]:
+        """The largest batch of each sort that goes through the device, where `windows` are let in
+        at once."""
+        most = windows * config.segment_tokens
+        rows = min(self.units, max(1, most // max(self.window, 1)))
+        unit = max(self.questions.tokens, 1)
+        alone = self.questions * (min(most, self.units * unit) / unit)
+        return [Load.of(rows, self.window, self.window), alone, self.opened]
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest sample."""
+        closed = CLOSED_TOKENS if self.questions.tokens else 0
+        return max(self.window, closed, int(self.opened.tokens), 1)
+
+    @property
+    def trained(self) -> int:
+        return int(self.training.tokens)
+
+    @property
+    def read(self) -> int:
+        return int(self.reading.tokens)
 
 
-def workload(tokens: int, config: LiftConfig, window: int) -> Workload:
-    """Of a document of `tokens` tokens; `window` is the chat's prompt length."""
-    per_epoch, count, longest = _windows(tokens, config)
-    epochs = config.segment_epochs + config.epochs
-    trained = per_epoch * epochs
-    places = _places(tokens, config)
-    asked = places * _questions(config)
-    items = asked * KEPT[config.study]
-    closed = items * CLOSED_TOKENS
-    ends = min(ENDS_TOKENS, tokens)
-    text = (PASSAGES_OPEN * config.passage_tokens / BEHIND_ONE + ends / BEHIND_ENDS) / 2
-    opened = items * config.open_share * (TURN_TOKENS + text)
-    trained += int((closed + opened) * config.epochs)
-    studied = count + int(items / 8 * (1 + config.open_share))
-    prompts = asked if config.study == "question-words" else places
-    read = prompts * (config.passage_tokens + 50)
-    read += asked * (config.passage_tokens + CLOSED_TOKENS)
-    if items and config.exam_questions:
-        read += config.exam_questions * EXAM_TOKENS * window
-    first, later = (-(-units // config.batch_segments) for units in (count, studied))
+def workload(
+    tokens: int,
+    config: LiftConfig,
+    window: int,
+    *,
+    given: int = 0,
+    prompt_tokens: int = CPU_BATCH_TOKENS,
+) -> Workload:
+    """Of a document of `tokens` tokens.
+
+    `window` is the chat's prompt length, `given` the number of questions that are kept with the
+    document already, `prompt_tokens` how many tokens of prompts are answered at once.
+    """
+    windows, longest = _windows(tokens, config)
+    training = sum(windows, Load()) * (config.segment_epochs + config.epochs)
+    study = Study.of(tokens, config, given)
+    training += study.training(tokens) * config.epochs
+    exam = study.exam(min(window, tokens + CLOSED_TOKENS), prompt_tokens)
+    units = len(windows), len(windows) + study.units
+    first, later = (-(-count // config.batch_segments) for count in units)
     steps = config.segment_epochs * first + config.epochs * later
-    steps = epochs if config.one_step_per_epoch else steps
-    written = int(asked * WRITTEN_TOKENS)
-    if items:
-        longest = max(longest, CLOSED_TOKENS)
-    if items and config.open_share:
-        behind = 3 * config.passage_tokens + 4 * TURN_TOKENS
-        longest = max(longest, behind, ends + BEHIND_ENDS * TURN_TOKENS)
-    return Workload(trained, int(read), written, max(longest, 1), max(steps, 1))
+    if config.one_step_per_epoch:
+        steps = config.segment_epochs + config.epochs
+    return Workload(
+        training,
+        study.reading + exam.reading,
+        study.written + exam.written,
+        study.decodings + exam.decodings,
+        max(steps, 1),
+        max(units) if config.one_step_per_epoch else min(max(units), config.batch_segments),
+        longest,
+        Load.of(min(study.trained, UNIT_ITEMS), CLOSED_TOKENS, ANSWER_TOKENS),
+        study.longest(tokens) if study.items else Load(),
+    )
 
 
-def _windows(tokens: int, config: LiftConfig) -> tuple[int, int, int]:
-    """(tokens of one pass over the windows, number of windows, the longest one)."""
+def _windows(tokens: int, config: LiftConfig) -> tuple[list[Load], int]:
+    """Each window of one pass, and the tokens of the longest that may be."""
     if config.segments == "none":
-        return 0, 0, 0
+        return [], 0
     if config.segments == "overlapping":
         found = cut(tokens, length=config.segment_tokens, stride=config.stride_tokens)
     else:
         found = cut_at(tokens, length=config.segment_tokens, offset=config.segment_tokens)
-    context = min(config.context_tokens, tokens)
-    lengths = [segment.tokens + context for segment in found]
-    return sum(lengths), len(lengths), max(lengths, default=0)
+    if not config.context_tokens:
+        loads = [Load.of(1, segment.tokens, segment.tokens - 1) for segment in found]
+        return loads, max((segment.tokens for segment in found), default=0)
+    return (
+        [
+            Load.of(1, context + RECITE_TOKENS + segment.tokens, segment.tokens)
+            for segment, context in _with_context(found, tokens, config.context_tokens)
+        ],
+        max(
+            (
+                segment.tokens + min(config.context_tokens, tokens - segment.tokens) + RECITE_TOKENS
+                for segment in found
+            ),
+            default=0,
+        ),
+    )
 
 
-def _questions(config: LiftConfig) -> int:
-    """How many are asked for at each place."""
-    if config.study == "question-words":
-        return min(config.questions, len(OPENINGS["en"]))
-    return 1 if config.study == "evidence" else config.questions
+def _with_context(
+    found: list[Segment], tokens: int, context: int
+) -> Iterator[tuple[Segment, float]]:
+    """Each window with the mean length of the pieces of head and tail that are drawn for it: their
+    share is drawn evenly, and a piece ends where the window begins or the document ends."""
+    for segment in found:
+        before, behind = segment.start, tokens - segment.end
+        yield segment, sum(_drawn(there, context) for there in (before, behind))
 
 
-def _places(tokens: int, config: LiftConfig) -> float:
-    """How many times questions are asked for."""
-    if config.study in ("passages", "question-words"):
-        return -(-tokens // config.passage_tokens)
-    if config.study == "sentences":
-        return tokens / SENTENCE_TOKENS
-    return max(10.0, tokens / 250) if config.study == "evidence" else 0.0
+def _drawn(there: int, most: int) -> float:
+    """Mean of min(drawn, there), drawn evenly from 0 to `most`."""
+    return there - there**2 / (2 * most) if there < most else most / 2

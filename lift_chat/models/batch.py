@@ -39,10 +39,16 @@ def generate(
     time.
     """
     model.eval()
-    usual = CPU_BATCH_TOKENS if loaded.device.kind == "cpu" else BATCH_TOKENS
-    for rows in batches([len(prompt) for prompt in prompts], batch_tokens or usual):
+    for rows in batches(
+        [len(prompt) for prompt in prompts], batch_tokens or most_prompt_tokens(loaded)
+    ):
         answers = _decode(model, loaded, [prompts[i] for i in rows], max_new_tokens, turn)
         yield from zip(rows, answers, strict=True)
+
+
+def most_prompt_tokens(loaded: LoadedModel) -> int:
+    """How many padded tokens of prompts are read at once."""
+    return CPU_BATCH_TOKENS if loaded.device.kind == "cpu" else BATCH_TOKENS
 
 
 def batches(
@@ -70,6 +76,9 @@ def _decode(
     mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device)
     places = (mask.cumsum(-1) - 1).clamp(min=0)
     cache = DynamicCache(config=model.config)
+    # An index, not a count: the rows of a slice do not lie side by side, and a CPU would copy the
+    # head's matrix for each of them.
+    last = torch.tensor([-1], device=device)
     told: list[list[int]] = [[] for _ in prompts]
     rows = list(range(len(prompts)))  # of `told`, for each row of the batch
     for _ in range(most):
@@ -80,7 +89,7 @@ def _decode(
                 position_ids=places,
                 past_key_values=cache,
                 use_cache=True,
-                logits_to_keep=1,
+                logits_to_keep=last,
             ).logits[:, -1]
             chosen = logits.argmax(-1)
         ended = chosen.tolist()

@@ -8,6 +8,7 @@ read is kept beside the tree that it was read through, and goes with it.
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -154,7 +155,9 @@ class Engine:
                 self._chat = ("", None)
 
     def release(self) -> None:
-        """Gives back the device memory of finished runs."""
+        """Gives back the device memory of finished runs: also of what lies in cycles, which nothing
+        else would look for while a device fills up."""
+        gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 

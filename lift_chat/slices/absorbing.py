@@ -130,7 +130,8 @@ class Slices:
         if made is not None:
             recorder(ProgressEvent("saving", 0, 1))
             if made.seconds_per_token:
-                self._costs.learn(assignment.config, made.seconds_per_token)
+                tokens = int(made.metrics["document_tokens"])
+                self._costs.learn(assignment.config, tokens, made.seconds_per_token)
             delivery.publish(lambda to: _copy(folder / MADE, to), identity, made.metrics)
         return made
 

@@ -20,12 +20,13 @@ import psutil
 from lift_chat.adapters import kinds
 from lift_chat.assignment import Assignment
 from lift_chat.attend import Leave, attend
-from lift_chat.costs import Probe, fit
+from lift_chat.costs import fit
 from lift_chat.lift.lesson import Lesson
 from lift_chat.lift.notes import NAME as NOTES
 from lift_chat.lift.progress import ProgressEvent
 from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
+from lift_chat.probe import Probe
 from lift_chat.slices.budget import Budget
 
 MADE, FRESH = "made", "fresh"

@@ -1,0 +1,209 @@
+"""The study questions and the exam of a run, counted before any of them is written.
+
+Their number and length are expected ones, measured with the embedded model on children's tales and
+on the example; a larger model's differ by less than what a document's own density of facts does.
+Pure arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from lift_chat.lift.holdout import MOST_SHARE
+from lift_chat.lift.load import Load
+from lift_chat.lift.questions import BEHIND_ONE, UNIT_ITEMS
+from lift_chat.lift.recipe import LiftConfig
+from lift_chat.lift.study.openings import OPENINGS
+from lift_chat.lift.study.request import SPARE_TOKENS, TOKENS_PER_QUESTION
+from lift_chat.lift.study.writer import ROUND
+from lift_chat.models.batch import MOST_ROWS
+
+KEPT = {"passages": 0.3, "question-words": 0.65, "evidence": 0.1, "sentences": 0.2, "none": 0.0}
+"""Share of the questions asked for that come back and pass all checks, by way of asking."""
+
+WRITTEN_TOKENS = {
+    "passages": 12,
+    "question-words": 22,
+    "evidence": 40,
+    "sentences": 20,
+    "none": 0,
+}
+"""What the model writes for each question asked for; it often stops before the last one."""
+
+FRAME_TOKENS = 37
+"""Around a question that is asked as in a chat."""
+
+TURN_TOKENS = 28
+"""A question with its answer."""
+
+CLOSED_TOKENS = FRAME_TOKENS + TURN_TOKENS
+"""A question from weights alone."""
+
+ANSWER_TOKENS = 8
+"""Of an answer, its stop token included: the part of a question that has labels."""
+
+PASSAGES_OPEN = 1.75
+ENDS_TOKENS = 384
+"""Head and tail of the document, read once for so many questions:"""
+BEHIND_ENDS = 8
+
+ASKING_TOKENS = 62
+"""The frame around a passage that questions are to be written about."""
+
+LONGEST_REPLY = 2
+"""A batch is decoded until its longest reply has ended, which has so many times the mean length.
+Where several questions are asked for at once, one reply of a batch goes on to its limit."""
+
+SENTENCE_TOKENS = 22
+SENTENCE_PROMPT_TOKENS = 480
+RUN_SENTENCES = 16
+"""What is shown of the text where a question is asked for about a sentence, or with evidence."""
+
+EXAM_ANSWER_TOKENS = 5
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What models are asked beside training."""
+
+    reading: Load
+    written: int
+    decodings: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """Questions of one run: `asked` for in `prompts` prompts, of which `items` are there in the
+    end and `held` of them held out."""
+
+    config: LiftConfig
+    places: float
+    prompts: float
+    asked: float
+    items: float
+    held: int
+    passage: float
+    shown: float
+    """Tokens of a passage, and of what a prompt shows of the document."""
+
+    @classmethod
+    def of(cls, tokens: int, config: LiftConfig, given: int) -> Study:
+        # Passages are cut between sentences, about evenly.
+        passage = tokens / max(-(-tokens // config.passage_tokens), 1)
+        places = _places(tokens, config)
+        asked = places * _questions(config)
+        prompts = asked if config.study == "question-words" else places
+        items = asked * KEPT[config.study]
+        if given and config.study != "none":
+            prompts, asked, items = 0.0, 0.0, float(given)
+        held = min(config.exam_questions, int(MOST_SHARE * items))
+        return cls(
+            config, places, prompts, asked, items, held, passage, _shown(tokens, config, passage)
+        )
+
+    @property
+    def trained(self) -> float:
+        return self.items - self.held
+
+    def training(self, tokens: int) -> Load:
+        """Of one epoch: each question from weights alone, a share of them with text open."""
+        load = Load.of(self.trained, CLOSED_TOKENS, ANSWER_TOKENS)
+        share = self.trained * self.config.open_share / 2
+        passages = min(PASSAGES_OPEN * self.passage, tokens)
+        groups = share / self.behind_one, math.ceil(share / BEHIND_ENDS)
+        for count, text in zip(groups, (passages, min(ENDS_TOKENS, tokens)), strict=True):
+            behind = share / max(count, 1)
+            length = text + FRAME_TOKENS + behind * TURN_TOKENS
+            load += Load.of(count, length, behind * ANSWER_TOKENS)
+        return load
+
+    @property
+    def behind_one(self) -> float:
+        """Mean number of questions behind one open passage: of those about a passage a share is
+        drawn, and where none is drawn, none is opened."""
+        drawn = self.trained / max(self.places, 1) * self.config.open_share / 2
+        return min(BEHIND_ONE, drawn / -math.expm1(-drawn)) if drawn else 1.0
+
+    @property
+    def units(self) -> int:
+        """Of one epoch: questions from weights alone, pairs of groups behind passages, and groups
+        behind head and tail."""
+        if not self.trained:
+            return 0
+        share = self.trained * self.config.open_share / 2
+        alone = max(1, round(self.trained / UNIT_ITEMS))
+        opened = math.ceil(share / self.behind_one / 2) + math.ceil(share / BEHIND_ENDS)
+        return alone + opened
+
+    def longest(self, tokens: int) -> Load:
+        """The most tokens of a sample."""
+        if not self.config.open_share:
+            return Load.of(1, CLOSED_TOKENS, ANSWER_TOKENS)
+        together = math.ceil(self.trained * self.config.open_share / 2)
+        one, ends = min(BEHIND_ONE, math.ceil(self.behind_one)), min(BEHIND_ENDS, together)
+        passages = min(3 * self.passage, tokens) + one * TURN_TOKENS
+        both = min(ENDS_TOKENS, tokens) + ends * TURN_TOKENS
+        return Load.of(1, FRAME_TOKENS + max(passages, both), ends * ANSWER_TOKENS)
+
+    @property
+    def reading(self) -> Load:
+        """Prompts for the writer, and what was written asked back with its passage open."""
+        return Load.of(self.prompts, self.shown + ASKING_TOKENS) + Load.of(
+            self.items, self.passage + CLOSED_TOKENS, ANSWER_TOKENS
+        )
+
+    @property
+    def written(self) -> int:
+        return int(self.asked * WRITTEN_TOKENS[self.config.study])
+
+    @property
+    def decodings(self) -> int:
+        if not self.prompts:
+            return 0
+        count = self.asked / self.prompts
+        each = count * WRITTEN_TOKENS[self.config.study] * LONGEST_REPLY
+        if count > 1:
+            each = SPARE_TOKENS + count * TOKENS_PER_QUESTION
+        return int(-(-self.prompts // ROUND) * each)
+
+    def exam(self, shown: int, prompt_tokens: int) -> Asking:
+        """All sittings: closed book before, during and after training, before and after it with
+        `shown` tokens in the window, and what answers are worth closed book and with the passage.
+        """
+        closed = 2 + max(self.config.exams - 1, 0)
+        likely = Load.of(2, CLOSED_TOKENS, ANSWER_TOKENS) + Load.of(
+            1, self.passage + CLOSED_TOKENS, ANSWER_TOKENS
+        )
+        each = Load.of(closed, CLOSED_TOKENS) + Load.of(2, shown) + likely
+        rows = min(MOST_ROWS, max(1, prompt_tokens // shown))
+        batches = closed * -(-self.held // MOST_ROWS) + 2 * -(-self.held // rows)
+        return Asking(
+            each * self.held,
+            self.held * (closed + 2) * EXAM_ANSWER_TOKENS,
+            batches * EXAM_ANSWER_TOKENS * LONGEST_REPLY,
+        )
+
+
+def _questions(config: LiftConfig) -> int:
+    """How many are asked for at each place."""
+    if config.study == "question-words":
+        return min(config.questions, len(OPENINGS["en"]))
+    return 1 if config.study == "evidence" else config.questions
+
+
+def _places(tokens: int, config: LiftConfig) -> float:
+    """How many times questions are asked for."""
+    if config.study in ("passages", "question-words"):
+        return -(-tokens // config.passage_tokens)
+    if config.study == "sentences":
+        return tokens / SENTENCE_TOKENS
+    return max(10.0, tokens / 250) if config.study == "evidence" else 0.0
+
+
+def _shown(tokens: int, config: LiftConfig, passage: float) -> float:
+    if config.study == "sentences":
+        return min(SENTENCE_PROMPT_TOKENS, tokens / 2)
+    if config.study == "evidence":
+        return min(RUN_SENTENCES * SENTENCE_TOKENS, tokens / 2)
+    return passage
