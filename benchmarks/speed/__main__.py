@@ -139,6 +139,8 @@ def _arguments() -> argparse.Namespace:
     for name, value in defaults.items():
         if getattr(arguments, name) is None:
             setattr(arguments, name, value)
+    if len(set(arguments.length)) < 3:
+        parser.error("whether growth is linear can only be seen of three lengths or more")
     return arguments
 
 
