@@ -63,7 +63,7 @@ def test_an_adapter_made_elsewhere_is_in_the_library_with_its_curve(
         assert adapter.metrics["loss_after"] < adapter.metrics["loss_before"]
         assert {point.stage for point in app.job(handle.id).metrics} >= {"before", "training"}
         assert app.compatible(adapter) == ""
-        assert not list((settings.home / "runs").iterdir())
+    assert not list((settings.home / "runs").iterdir())
 
 
 def test_as_many_jobs_run_at_once_as_there_is_room_for(
