@@ -8,7 +8,6 @@ a checkpoint and leaves the job to the next start, the same way as a kill does.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from lift_chat.adapters import kinds
 from lift_chat.assignment import Assignment, Delivery
 from lift_chat.attend import Leave, attend
+from lift_chat.background import Background
 from lift_chat.costs import Costs
 from lift_chat.errors import LiftChatError
 from lift_chat.failures import fail, leave
@@ -31,8 +31,9 @@ log = logging.getLogger(__name__)
 IDLE_SECONDS = 1.0
 
 
-class Worker:
-    """`start` the thread, `wake` it when a job was queued, `close` it with the app.
+class Worker(Background):
+    """`wake` it when a job was queued; closing waits until it has left its job, at most one
+    optimizer step later.
 
     `costs` says how much fits into memory, and learns how long each run took. `warm` makes a new
     adapter ready to be talked to, when no other run waits for the device and its memory.
@@ -46,24 +47,9 @@ class Worker:
         writer: Callable[[], EndpointWriter],
         warm: Callable[[Adapter], None],
     ) -> None:
+        super().__init__("absorb")
         self._library, self._engine = library, engine
         self._costs, self._writer, self._warm = costs, writer, warm
-        self._closing = threading.Event()
-        self._awake = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="absorb", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def wake(self) -> None:
-        self._awake.set()
-
-    def close(self) -> None:
-        """Returns when the worker has left its job, at most one optimizer step later."""
-        self._closing.set()
-        self._awake.set()
-        if self._thread.ident is not None:
-            self._thread.join()
 
     def _run(self) -> None:
         while not self._closing.is_set():
@@ -75,8 +61,7 @@ class Worker:
             except Exception:
                 # The thread must outlive whatever a job or a full disk does to it.
                 log.exception("the worker could not handle a job")
-            self._awake.wait(IDLE_SECONDS)
-            self._awake.clear()
+            self._sleep(IDLE_SECONDS)
 
     def _work(self, job: Job) -> None:
         log.info("job %s: start, attempt %d", job.id, job.attempts)

@@ -49,7 +49,7 @@ def set_items(store: Store, document_id: str, owner: str, given: Sequence[StudyI
     with named_errors(store.root), store.shelf:
         known = documents.document(store, document_id, owner)
         path = owners.study_file(documents.folder_of(store, known), known.id)
-        data = _encoded(given, known.characters)
+        data = encoded(given, known.characters)
         try:
             _read(path, known.characters)
         except LibraryDamaged as error:
@@ -85,7 +85,8 @@ def check(item: StudyItem, characters: int) -> None:
         )
 
 
-def _encoded(given: Sequence[StudyItem], characters: int) -> bytes:
+def encoded(given: Sequence[StudyItem], characters: int = sys.maxsize) -> bytes:
+    """A line for each item. Raises ValueError, which names an item that cannot be kept."""
     if len(given) > MOST_ITEMS:
         raise ValueError(f"There are {len(given)} study items instead of at most {MOST_ITEMS}.")
     return b"".join(_line(number, item, characters) for number, item in enumerate(given, 1))

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from lift_chat.errors import LiftChatError
-from ui.errors import page
+from ui.errors import page, warn
 from ui.owner import owner_of, token_of
 from ui.payloads import uploaded
 from ui.quiet import QUIET
-from ui.words import ARRIVAL_HELP, SORRY
+from ui.words import ARRIVAL_HELP
 
 if TYPE_CHECKING:
     from lift_chat.service import LiftChat
@@ -69,7 +69,7 @@ class ArrivalHandlers:
             owner = owner_of(request)
             _greet(self.service.import_adapter(uploaded(path, owner), owner=owner))
         except LiftChatError as error:
-            gr.Warning(html.escape(str(error)), title=SORRY)
+            warn(error)
 
     @page
     def pull(self, repo: str, revision: str, request: gr.Request | None = None) -> tuple[str, str]:

@@ -33,6 +33,11 @@ def for_page(error: Exception) -> gr.Error:
     return gr.Error(INTERNAL_ERROR, title=SORRY, print_exception=False)
 
 
+def warn(error: LiftChatError) -> None:
+    """The same as a warning, for handlers that have something to show all the same."""
+    gr.Warning(html.escape(str(error)), title=SORRY)
+
+
 def for_program(error: Exception) -> gr.Error:
     """The error of an endpoint; its message is "code: sentence"."""
     if isinstance(error, LiftChatError):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import gradio as gr
-
 from lift_chat.errors import LiftChatError
+from ui.errors import warn
 from ui.payloads import theirs
-from ui.words import SORRY
 
 if TYPE_CHECKING:
     from lift_chat.service import LiftChat
@@ -28,5 +25,5 @@ def read_in(service: LiftChat, path: str | None, owner: str) -> str:
         upload = theirs(Path(path), owner)
         return service.add_document(upload, name=upload.name, owner=owner).id
     except LiftChatError as error:
-        gr.Warning(html.escape(str(error)), title=SORRY)
+        warn(error)
         return ""

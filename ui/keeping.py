@@ -16,10 +16,10 @@ import gradio as gr
 from lift_chat.errors import LiftChatError
 from lift_chat.sharing.keeping import Kept
 from storage.records import NOBODY
-from ui.errors import page
+from ui.errors import page, warn
 from ui.owner import owner_of, token_of
 from ui.quiet import QUIET
-from ui.words import KEEP_HELP, NOT_KEPT, NOT_KEPT_UP, SORRY
+from ui.words import KEEP_HELP, NOT_KEPT, NOT_KEPT_UP
 
 if TYPE_CHECKING:
     from lift_chat.service import LiftChat
@@ -60,7 +60,7 @@ class KeepHandlers:
         try:
             kept = self.service.restore_library(token=token_of(request), owner=owner)
         except LiftChatError as error:
-            gr.Warning(html.escape(str(error)), title=SORRY)
+            warn(error)
         if kept and kept.arrived:
             gr.Info(f"{kept.arrived} of your adapters are back.", title="Your library")
         return self._shown(kept)
@@ -80,7 +80,7 @@ class KeepHandlers:
             return self._shown(self.service.keep_library(token=token_of(request), owner=owner))
         except LiftChatError as error:
             # Said once: until the button is pressed, nothing is tried again.
-            gr.Warning(html.escape(str(error)), title=SORRY)
+            warn(error)
             return self._shown(None, NOT_KEPT_UP)
 
     def _shown(self, kept: Kept | None, line: str = NOT_KEPT) -> tuple[Any, ...]:

@@ -25,6 +25,7 @@ from storage.values import new_id
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
+FILES = (CONFIG_FILE, WEIGHTS_FILE)
 
 
 def require_free(folder: Path) -> None:
@@ -61,6 +62,12 @@ def write_adapter(
     save_file(on_cpu, folder / WEIGHTS_FILE, metadata={"format": "pt"})
     text = json.dumps(config, indent=2, sort_keys=True, default=str)
     (folder / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def copy_adapter(folder: Path, into: Path) -> None:
+    """Copies both files as they are. Raises OSError."""
+    for name in FILES:
+        shutil.copyfile(folder / name, into / name)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 import shutil
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from lift_chat.assignment import Delivery
+from lift_chat.background import Background
 from lift_chat.executors.executor import Executor, Task
 from lift_chat.executors.messages import Begun, Saved, Wrote, from_line
 from lift_chat.executors.order import Means, Order
@@ -51,34 +51,23 @@ class _Run:
     reached: int = 0
 
 
-class Dispatcher:
-    """`start` it, `wake` it when a job was queued, `close` it with the app.
+class Dispatcher(Background):
+    """`wake` it when a job was queued; closing waits until all tasks have left their jobs, with a
+    checkpoint where there is one.
 
     `connect` gives the executor; it is called by `start`, which raises what it raises.
     """
 
     def __init__(self, library: Library, means: Means, connect: Callable[[], Executor]) -> None:
+        super().__init__("dispatch")
         self._library, self._means, self._connect = library, means, connect
-        self._closing = threading.Event()
-        self._awake = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="dispatch", daemon=True)
         self._runs: list[_Run] = []
 
     def start(self) -> None:
         self._executor = self._connect()
-        self._thread.start()
+        super().start()
 
-    def wake(self) -> None:
-        self._awake.set()
-
-    def close(self) -> None:
-        """Returns when all tasks have left their jobs, with a checkpoint where there is one."""
-        self._closing.set()
-        self._awake.set()
-        if self._thread.ident is not None:
-            self._thread.join()
-
-    def _work(self) -> None:
+    def _run(self) -> None:
         while not self._closing.is_set():
             try:
                 self._fill()
@@ -86,8 +75,7 @@ class Dispatcher:
                 # The thread must outlive whatever a full disk does to it.
                 log.exception("no job could be claimed")
             self._look_at_all()
-            self._awake.wait(LOOK_SECONDS if self._runs else IDLE_SECONDS)
-            self._awake.clear()
+            self._sleep(LOOK_SECONDS if self._runs else IDLE_SECONDS)
         self._leave_all()
         self._executor.close()
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from lift_chat import __version__
-from lift_chat.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
+from lift_chat.adapters.folder import copy_adapter
 from lift_chat.assignment import Assignment, strangers
 from lift_chat.errors import AdapterDamaged, InvalidConfig
 from lift_chat.settings import Settings
@@ -97,8 +97,7 @@ class Order:
         for number, control in enumerate(self.controls):
             place = folder / f"control-{number}"
             place.mkdir()
-            for name in (CONFIG_FILE, WEIGHTS_FILE):
-                shutil.copyfile(control.folder / name, place / name)
+            copy_adapter(control.folder, place)
             told["controls"].append({**vars(control), "folder": place.name})
         (folder / ORDER).write_text(json.dumps(told), encoding="utf-8")
 
@@ -144,10 +143,9 @@ def _controls(library: Library, job: Job) -> tuple[Control, ...]:
     found = []
     for fingerprint, adapter in strangers(library, job).items():
         try:
-            library.verify_adapter(adapter.id, job.owner)
+            folder = library.verified_folder(adapter.id, job.owner)
         except AdapterDamaged as error:
             log.warning("no control for job %s: %s", job.id, error.code)
             continue
-        folder = library.adapter_folder(adapter.id, job.owner)
         found.append(Control(fingerprint, adapter.name, folder))
     return tuple(found)

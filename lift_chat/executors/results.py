@@ -8,13 +8,18 @@ the folder.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lift_chat.adapters.folder import CONFIG_FILE, WEIGHTS_FILE, read_config, read_tensors
+from lift_chat.adapters.folder import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    copy_adapter,
+    read_config,
+    read_tensors,
+)
 from lift_chat.errors import AdapterDamaged
 from lift_chat.models.loading import BaseIdentity
 
@@ -35,8 +40,7 @@ class Made:
         """Copies the adapter's two files. Raises `AdapterDamaged` if they cannot be used."""
         read_config(self.folder)
         read_tensors(self.folder)
-        for name in (CONFIG_FILE, WEIGHTS_FILE):
-            shutil.copyfile(self.folder / name, to / name)
+        copy_adapter(self.folder, to)
 
 
 @dataclass(frozen=True)

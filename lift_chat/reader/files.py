@@ -19,8 +19,7 @@ import torch
 
 from lift_chat.adapters import lora
 from lift_chat.adapters.folder import (
-    CONFIG_FILE,
-    WEIGHTS_FILE,
+    FILES,
     drafted,
     read_config,
     read_tensors,
@@ -34,7 +33,6 @@ from storage.values import is_time, now, to_json
 
 FORMAT_VERSION, KIND = 1, "reader"
 MANIFEST = "manifest.json"
-FILES = (CONFIG_FILE, WEIGHTS_FILE)
 
 _TEXTS = ("name", "base_model", "base_fingerprint", "created_at")
 _OBJECTS = ("recipe", "scores", "files")

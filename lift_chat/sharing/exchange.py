@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from lift_chat import __version__
+from lift_chat.adapters.folder import FILES
 from lift_chat.errors import InvalidConfig, NotFound, UnsafeAdapter
 from lift_chat.sharing.card_facts import require_repository
 from lift_chat.sharing.facts import SharedFacts, public_metrics
-from lift_chat.sharing.inspection import FILES, inspect_config, inspect_listing
+from lift_chat.sharing.inspection import inspect_config, inspect_listing
 from lift_chat.sharing.parcel import Parcel, allowed, open_parcel, pack
 from storage import archive
 from storage.hub.repository import Token, fetch, look

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lift_chat.adapters import gated_memory, lora
-from lift_chat.adapters.folder import CONFIG_FILE, WEIGHTS_FILE, read_shapes, tensors
+from lift_chat.adapters.folder import CONFIG_FILE, FILES, WEIGHTS_FILE, read_shapes, tensors
 from lift_chat.adapters.gated_memory.config import MemoryConfig
 from lift_chat.adapters.lora_config import parse
 from lift_chat.adapters.lora_fit import layers_of
@@ -24,7 +24,6 @@ from lift_chat.sharing.facts import FACTS_FILE, SharedFacts, strict_json
 from lift_chat.strict_json import MOST_BYTES as MOST_JSON
 from storage.files import sha256_of
 
-FILES = (CONFIG_FILE, WEIGHTS_FILE)
 MOST_WEIGHTS = 16 << 30
 """Bytes: the largest adapter of a 70B model is far below."""
 

@@ -22,7 +22,7 @@ from lift_chat.errors import AdapterDamaged, NotFound, UnsafeAdapter
 from lift_chat.foreign_values import as_mapping, as_text
 from lift_chat.sharing.exchange import MOST_BYTES, Exchange
 from lift_chat.strict_json import strict_object
-from storage.hub.repository import Remote, Token, account, fetch, look, push
+from storage.hub.repository import Remote, RepoType, Token, account, fetch, look, push
 from storage.library import Library
 from storage.records import Adapter
 
@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 REPOSITORY = "lift-chat-library"
 LABELS = "labels.json"
 MOST_LABELS = 8 << 20
+KIND: RepoType = "dataset"
 MESSAGE = "Kept by lift-chat"
 _FILE = re.compile(r"adapters/[0-9a-f]{64}\.zip")
 
@@ -74,8 +75,9 @@ class Keeping:
         """
         with self._turns[owner]:
             self._failed.add(owner)
-            repo = f"{account(token)}/{REPOSITORY}"
-            files = set(self._files(repo, token))
+            repo = _repository(token)
+            remote = _look(repo, token)
+            files = set(remote.files) if remote else set()
             adapters = self._ready(owner)
             names = self._names(adapters)
             for adapter in adapters:
@@ -95,10 +97,9 @@ class Keeping:
 
         A file that is refused is left out and logged. Raises `HubRefused`, `QuotaExceeded`.
         """
-        repo = f"{account(token)}/{REPOSITORY}"
-        try:
-            remote = look(repo, token=token, repo_type="dataset")
-        except NotFound:
+        repo = _repository(token)
+        remote = _look(repo, token)
+        if remote is None:
             return None
         with self._turns[owner]:
             here = set(self._names(self._ready(owner)).values())
@@ -121,7 +122,7 @@ class Keeping:
         """Takes an adapter out of the repository, if the library is kept. Raises `HubRefused`."""
         if owner in self._there:
             names = self._names([self._library.adapter(adapter_id, owner)])
-            repo = f"{account(token)}/{REPOSITORY}"
+            repo = _repository(token)
             with self._turns[owner], self._library.scratch() as folder:
                 self._push(repo, folder, [], token, gone=list(names.values()))
 
@@ -154,12 +155,6 @@ class Keeping:
             self._push(repo, folder, [name], token)
             return True
 
-    def _files(self, repo: str, token: Token) -> list[str]:
-        try:
-            return list(look(repo, token=token, repo_type="dataset").files)
-        except NotFound:
-            return []
-
     def _push(
         self, repo: str, folder: Path, names: list[str], token: Token, gone: Sequence[str] = ()
     ) -> None:
@@ -170,7 +165,7 @@ class Keeping:
             public=False,
             token=token,
             message=MESSAGE,
-            repo_type="dataset",
+            repo_type=KIND,
             gone=gone,
         )
 
@@ -178,9 +173,7 @@ class Keeping:
         if LABELS not in remote.files:
             return {}
         with self._library.scratch() as folder:
-            fetch(
-                remote, [LABELS], folder, token=token, most_bytes=MOST_LABELS, repo_type="dataset"
-            )
+            fetch(remote, [LABELS], folder, token=token, most_bytes=MOST_LABELS, repo_type=KIND)
             try:
                 return strict_object((folder / LABELS).read_bytes(), MOST_LABELS)
             except ValueError as error:
@@ -189,7 +182,7 @@ class Keeping:
 
     def _take_in(self, remote: Remote, name: str, owner: str, token: Token, label: Any) -> None:
         with self._library.scratch() as folder:
-            fetch(remote, [name], folder, token=token, most_bytes=MOST_BYTES, repo_type="dataset")
+            fetch(remote, [name], folder, token=token, most_bytes=MOST_BYTES, repo_type=KIND)
             origin = f"hub:{remote.repo}@{remote.commit}"
             arrived = self._exchange.unpack(folder / name, owner, origin)
         said = as_mapping(label)
@@ -201,6 +194,18 @@ class Keeping:
             tags=[as_text(tag) for tag in tags] if isinstance(tags, list) else None,
             note=as_text(said.get("note")) or None,
         )
+
+
+def _repository(token: Token) -> str:
+    return f"{account(token)}/{REPOSITORY}"
+
+
+def _look(repo: str, token: Token) -> Remote | None:
+    """None where no library is kept."""
+    try:
+        return look(repo, token=token, repo_type=KIND)
+    except NotFound:
+        return None
 
 
 def _label(adapter: Adapter) -> dict[str, Any]:

@@ -6,19 +6,19 @@ used. A document that comes along is opened by whoever takes it in.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lift_chat.adapters.folder import FILES, copy_adapter
 from lift_chat.errors import UnsafeAdapter
 from lift_chat.sharing.facts import FACTS_FILE, SharedFacts
-from lift_chat.sharing.inspection import FILES, inspect_config, inspect_weights
-from storage import study
+from lift_chat.sharing.inspection import inspect_config, inspect_weights
 from storage.files import sha256_of
 from storage.records import StudyItem
+from storage.study import decoded, encoded
 
 ORIGINAL = re.compile(r"document/original\.(pdf|epub|docx|html|md|txt)")
 STUDY = "document/study.jsonl"
@@ -50,16 +50,14 @@ def pack(
 ) -> tuple[str, ...]:
     """Writes a parcel into the empty folder `into`; the names of its files."""
     names = [*FILES, FACTS_FILE]
-    for name in FILES:
-        shutil.copyfile(adapter / name, into / name)
+    copy_adapter(adapter, into)
     told = replace(facts, files={name: sha256_of(into / name) for name in FILES})
     (into / FACTS_FILE).write_bytes(told.to_json())
     if original is not None:
         (into / "document").mkdir()
         names += [f"document/original{original.suffix}", STUDY]
         shutil.copyfile(original, into / names[-2])
-        lines = (json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in study)
-        (into / STUDY).write_text("".join(lines), encoding="utf-8")
+        (into / STUDY).write_bytes(encoded(study))
     return tuple(names)
 
 
@@ -106,7 +104,7 @@ def _study(path: Path) -> tuple[StudyItem, ...]:
     if path.stat().st_size > MOST_STUDY:
         raise UnsafeAdapter(f"{STUDY} is too large.")
     try:
-        return tuple(study.decoded(path.read_bytes()))
+        return tuple(decoded(path.read_bytes()))
     except ValueError as error:
         raise UnsafeAdapter(
             f"{STUDY} holds something else than study questions: {error}."

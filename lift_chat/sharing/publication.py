@@ -6,14 +6,13 @@ confirmation, and whoever is asked for one is told what the adapter recites. Kno
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 
 from lift_chat import __version__
 from lift_chat.adapters import lora
-from lift_chat.adapters.folder import CONFIG_FILE, WEIGHTS_FILE, read_config
+from lift_chat.adapters.folder import FILES, copy_adapter, read_config
 from lift_chat.errors import AdapterMismatch, InvalidConfig, NotConfirmed
 from lift_chat.foreign_values import as_count
 from lift_chat.lift.recipe import LiftConfig
@@ -33,7 +32,6 @@ from storage.library import Library
 from storage.records import Adapter, Document
 
 CARD = "README.md"
-READER_FILES = (CONFIG_FILE, WEIGHTS_FILE)
 UNMEASURED = "How much of it the adapter recites cannot be measured."
 
 
@@ -166,7 +164,5 @@ def _trained_title(adapter: Adapter, source: Document | None) -> str:
 def _with_reader(reader: Path, folder: Path) -> list[str]:
     """Copies a reader beside the adapter: without it, plain PEFT could not use the adapter."""
     (folder / READER_FOLDER).mkdir()
-    names = [f"{READER_FOLDER}/{name}" for name in READER_FILES]
-    for name in READER_FILES:
-        shutil.copyfile(reader / name, folder / READER_FOLDER / name)
-    return names
+    copy_adapter(reader, folder / READER_FOLDER)
+    return [f"{READER_FOLDER}/{name}" for name in FILES]

@@ -8,12 +8,12 @@ and a slice that is simply over all leave a job that goes on from its last check
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from lift_chat.adapters.folder import copy_adapter
 from lift_chat.assignment import Assignment, Delivery
 from lift_chat.costs import Costs
 from lift_chat.errors import GpuRefused, IllegalTransition, InvalidConfig, SliceTooShort
@@ -132,7 +132,7 @@ class Slices:
             if made.seconds_per_token:
                 tokens = int(made.metrics["document_tokens"])
                 self._costs.learn(assignment.config, tokens, made.seconds_per_token)
-            delivery.publish(lambda to: _copy(folder / MADE, to), identity, made.metrics)
+            delivery.publish(lambda to: copy_adapter(folder / MADE, to), identity, made.metrics)
         return made
 
     def _fetch_items(self, delivery: Delivery, folder: Path) -> None:
@@ -176,8 +176,3 @@ def _require_slices(job: Job, folder: Path, keep: bool) -> None:
 
 def _has_learned(folder: Path) -> bool:
     return bool(reached(folder)[1])
-
-
-def _copy(made: Path, to: Path) -> None:
-    for path in made.iterdir():
-        shutil.copyfile(path, to / path.name)

@@ -11,11 +11,10 @@ import torch
 from safetensors.torch import load_file
 
 from lift_chat.adapters import lora
-from lift_chat.adapters.folder import CONFIG_FILE, WEIGHTS_FILE
+from lift_chat.adapters.folder import CONFIG_FILE, FILES, WEIGHTS_FILE
 from lift_chat.errors import AdapterDamaged, InvalidConfig
 from lift_chat.models.loading import LoadedModel
 from lift_chat.reader.files import (
-    FILES,
     MANIFEST,
     ReaderFacts,
     read_manifest,
