@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from lift_chat.errors import ModelUnavailable
+from lift_chat.models.attention import use_on_cpu
 from lift_chat.models.catalog import EMBEDDED, EMBEDDED_NAME
 from lift_chat.models.device import Device
 from lift_chat.models.embedded import INSTALL, embedded_gguf, unpack_gguf
@@ -134,8 +135,10 @@ def _read(folder: Path, shown: str, device: Device, four_bit: bool) -> tuple[Any
         raise ModelUnavailable(f"{shown} does not fit into the memory of {device.name}.") from error
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise ModelUnavailable(f"{shown} cannot be loaded: {error}") from error
-    if four_bit and device.kind == "cpu":
-        _keep_packing(model)
+    if device.kind == "cpu":
+        use_on_cpu(model)
+        if four_bit:
+            _keep_packing(model)
     return model, tokenizer
 
 
