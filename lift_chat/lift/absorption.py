@@ -18,9 +18,9 @@ from lift_chat.lift.batching import MicroBatch
 from lift_chat.lift.losses import CHUNK, FrozenHead, labelled
 from lift_chat.lift.samples import Sample, answer
 from lift_chat.lift.train import decoder_of
-from lift_chat.models.batch import batches
 from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
+from lift_chat.models.rows import batches
 
 BATCH_TOKENS = 2048
 """Tokens that go through the device in one turn: some three seconds of two CPU cores

@@ -9,7 +9,7 @@ import torch
 
 from lift_chat.lift.losses import IGNORE, Soft
 from lift_chat.lift.samples import Sample
-from lift_chat.models.batch import batches
+from lift_chat.models.rows import batches
 
 Unit = tuple[Sample, ...]
 """Samples that weigh as much together as one window does alone: their loss is a mean over all of

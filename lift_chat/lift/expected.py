@@ -15,9 +15,9 @@ from lift_chat.lift.load import Load
 from lift_chat.lift.questions import BEHIND_ONE, UNIT_ITEMS
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.study.openings import OPENINGS
-from lift_chat.lift.study.request import SPARE_TOKENS, TOKENS_PER_QUESTION
+from lift_chat.lift.study.request import SPARE_TOKENS, SPARE_WHEN_BEGUN, TOKENS_PER_QUESTION
 from lift_chat.lift.study.writer import ROUND
-from lift_chat.models.batch import MOST_ROWS
+from lift_chat.models.stems import MOST_KEPT, MOST_ROWS
 
 KEPT = {"passages": 0.3, "question-words": 0.65, "evidence": 0.1, "sentences": 0.2, "none": 0.0}
 """Share of the questions asked for that come back and pass all checks, by way of asking."""
@@ -51,9 +51,12 @@ BEHIND_ENDS = 8
 ASKING_TOKENS = 62
 """The frame around a passage that questions are to be written about."""
 
+OPENING_TOKENS = 5
+"""Of a reply that is begun for its writer: all in which the prompts about a passage differ."""
+
 LONGEST_REPLY = 2
 """A batch is decoded until its longest reply has ended, which has so many times the mean length.
-Where several questions are asked for at once, one reply of a batch goes on to its limit."""
+Where many questions are asked for at once, one reply of a batch goes on to its limit."""
 
 SENTENCE_TOKENS = 22
 SENTENCE_PROMPT_TOKENS = 480
@@ -148,24 +151,39 @@ class Study:
 
     @property
     def reading(self) -> Load:
-        """Prompts for the writer, and what was written asked back with its passage open."""
-        return Load.of(self.prompts, self.shown + ASKING_TOKENS) + Load.of(
-            self.items, self.passage + CLOSED_TOKENS, ANSWER_TOKENS
-        )
+        """Prompts for the writer, and what was written asked back with its passage open; passages
+        are read once for all that is asked about them."""
+        places = min(self.places, self.items)
+        asking = Load.of(self.prompts / self.openings, self.shown + ASKING_TOKENS)
+        if self.openings > 1:
+            asking += Load.of(self.prompts, OPENING_TOKENS)
+        back = Load.of(places, self.passage + FRAME_TOKENS)
+        return asking + back + Load.of(self.items, TURN_TOKENS, ANSWER_TOKENS)
 
     @property
     def written(self) -> int:
         return int(self.asked * WRITTEN_TOKENS[self.config.study])
 
     @property
-    def decodings(self) -> int:
+    def openings(self) -> int:
+        """Prompts that share all but their last tokens."""
+        begun = self.config.study == "question-words"
+        return _questions(self.config) if begun else 1
+
+    def decodings(self, prompt_tokens: int) -> int:
+        """Passes of a batch of replies, where prompts of so many tokens are read at once."""
         if not self.prompts:
             return 0
+        prompt = self.shown + ASKING_TOKENS
+        stems = max(1, int(prompt_tokens // prompt))
+        rows = min(ROUND, stems * self.openings, max(1, int(MOST_KEPT // prompt)))
         count = self.asked / self.prompts
         each = count * WRITTEN_TOKENS[self.config.study] * LONGEST_REPLY
-        if count > 1:
+        if self.openings > 1:
+            each = SPARE_WHEN_BEGUN + TOKENS_PER_QUESTION
+        elif count > 1:
             each = SPARE_TOKENS + count * TOKENS_PER_QUESTION
-        return int(-(-self.prompts // ROUND) * each)
+        return int(-(-self.prompts // rows) * each)
 
     def exam(self, shown: int, prompt_tokens: int) -> Asking:
         """All sittings: closed book before, during and after training, before and after it with

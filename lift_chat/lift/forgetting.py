@@ -16,16 +16,16 @@ from importlib import resources
 from typing import Any
 
 import torch
-from transformers import DynamicCache
 
 from lift_chat.lift.absorption import row_sums
 from lift_chat.lift.load import Load
-from lift_chat.lift.losses import IGNORE, FrozenHead
+from lift_chat.lift.losses import FrozenHead
 from lift_chat.lift.train import decoder_of, mean_loss
-from lift_chat.models.batch import batches
 from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.prompts import prompt_ids, user
+from lift_chat.models.rows import PADDING, Rows, batches, padded_left, padded_right
+from lift_chat.models.stems import common_length
 
 WINDOW = 512
 
@@ -116,7 +116,7 @@ def reading(loaded: LoadedModel) -> Load:
     for window in _windows(loaded):
         load += Load.of(1, window.shape[1], window.shape[1])
     rows = [_row(loaded, question) for question in quiz()]
-    shared = _common([row.prompt for row in rows])
+    shared = common_length([row.prompt for row in rows])
     for row in rows:
         load += Load.of(1, len(row.prompt) - shared + sum(map(len, row.ends)))
         load += Load(labelled=sum(map(len, row.ends)))
@@ -164,15 +164,9 @@ class _Row:
 
 def _row(loaded: LoadedModel, question: Question) -> _Row:
     answers = [_ids(loaded, f"{question.begin} {choice}") for choice in question.choices]
-    common = _common(answers)
+    common = common_length(answers)
     prompt = prompt_ids(loaded, [user(question.question)])
     return _Row(prompt + answers[0][:common], [answer[common:] for answer in answers])
-
-
-def _common(lists: Sequence[Sequence[int]]) -> int:
-    """Length of the longest common beginning."""
-    pairs = enumerate(zip(*lists, strict=False))
-    return next((i for i, ids in pairs if len(set(ids)) > 1), min(map(len, lists)))
 
 
 @torch.no_grad()
@@ -181,55 +175,26 @@ def _score(model: Any, loaded: LoadedModel, rows: Sequence[_Row]) -> list[list[f
 
     The rests are padded at the left, the ends at the right: nothing that counts sees padding.
     """
-    reading = _Reading(model, loaded.device.torch)
+    reading = Rows(decoder_of(model), loaded.device.torch)
     each = len(rows[0].ends)
-    shared = min(_common([row.prompt for row in rows]), *(len(row.prompt) - 1 for row in rows))
+    shared = min(
+        common_length([row.prompt for row in rows]), *(len(row.prompt) - 1 for row in rows)
+    )
     rests = [row.prompt[shared:] for row in rows]
     ends = [end for row in rows for end in row.ends]
-    width, longest = max(map(len, rests)), max(map(len, ends))
     if shared:
         reading.read([rows[0].prompt[:shared]])
-        reading.repeat(len(rows))
-    first = reading.read([[IGNORE] * (width - len(rest)) + rest for rest in rests])[:, -1:]
-    reading.repeat(each)
-    padded = [end + [IGNORE] * (longest - len(end)) for end in ends]
+        reading.take([0] * len(rows))
+    first = reading.read(padded_left(rests)).last_hidden_state[:, -1:]
+    reading.take([place for place in range(len(rows)) for _ in range(each)])
+    padded = padded_right(ends)
     # The state before an end predicts its first token.
-    hidden = torch.cat([first.repeat_interleave(each, 0), reading.read(padded)], dim=1)
-    labels = torch.tensor([[IGNORE, *end] for end in padded], device=hidden.device)
+    behind = reading.read(padded).last_hidden_state
+    hidden = torch.cat([first.repeat_interleave(each, 0), behind], dim=1)
+    labels = torch.tensor([[PADDING, *end] for end in padded], device=hidden.device)
     sums = row_sums(FrozenHead(model), hidden, labels)
     means = [-total / len(end) for total, end in zip(sums, ends, strict=True)]
     return [means[start : start + each] for start in range(0, len(means), each)]
-
-
-class _Reading:
-    """Rows of text that a decoder has read so far; all of them read on together."""
-
-    def __init__(self, model: Any, device: torch.device) -> None:
-        self.decoder, self.device = decoder_of(model), device
-        self.past = DynamicCache(config=model.config)
-        self.mask: torch.Tensor | None = None
-
-    def read(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Hidden states (rows, tokens, hidden); `IGNORE` is padding."""
-        ids = torch.tensor(rows, device=self.device)
-        real = (ids != IGNORE).long()
-        mask = real if self.mask is None else torch.cat([self.mask, real], dim=1)
-        places = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        states: torch.Tensor = self.decoder(
-            input_ids=ids.clamp(min=0),
-            attention_mask=mask,
-            position_ids=places,
-            past_key_values=self.past,
-            use_cache=True,
-        ).last_hidden_state
-        self.mask = mask
-        return states
-
-    def repeat(self, times: int) -> None:
-        """Each row `times` times, side by side."""
-        self.past.batch_repeat_interleave(times)
-        if self.mask is not None:
-            self.mask = self.mask.repeat_interleave(times, 0)
 
 
 def _windows(loaded: LoadedModel) -> list[torch.Tensor]:

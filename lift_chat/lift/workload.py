@@ -89,7 +89,7 @@ def workload(
         training,
         study.reading + exam.reading,
         study.written + exam.written,
-        study.decodings + exam.decodings,
+        study.decodings(prompt_tokens) + exam.decodings,
         max(steps, 1),
         max(units) if config.one_step_per_epoch else min(max(units), config.batch_segments),
         longest,

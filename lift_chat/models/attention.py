@@ -63,9 +63,10 @@ def _attention(
     elif _is_ours(query, key):
         told = _Causal.apply(query, key, value, scale)  # type: ignore[no-untyped-call]
         return told.transpose(1, 2).contiguous(), None
-    return sdpa_attention_forward(
+    found: tuple[torch.Tensor, torch.Tensor | None] = sdpa_attention_forward(
         module, query, key, value, attention_mask, scaling=scaling, **options
     )
+    return found
 
 
 def _is_ours(query: torch.Tensor, key: torch.Tensor) -> bool:

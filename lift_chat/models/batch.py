@@ -1,8 +1,7 @@
 """Greedy decoding of many prompts at once: for study questions, exams and evaluations.
 
-Chat streams one answer (`reply`); here nobody watches, and throughput counts. Prompts are sorted by
-length and left-padded to a batch of at most `batch_tokens` prompt tokens. Knows token ids and
-texts, nothing of documents.
+Chat streams one answer (`reply`); here nobody watches, and throughput counts. What prompts have in
+common at their beginning is read once. Knows token ids and texts, nothing of documents.
 """
 
 from __future__ import annotations
@@ -11,17 +10,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from transformers import DynamicCache
 
 from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
+from lift_chat.models.rows import Rows, padded_left
+from lift_chat.models.stems import Stem, groups
 
 BATCH_TOKENS = 8192
 CPU_BATCH_TOKENS = 3072
 """Prompts are read in one turn of the device: some four seconds of two CPU cores with the embedded
 model, after which a chat is let in, and a slice can still leave in time."""
-
-MOST_ROWS = 32
 
 
 def generate(
@@ -39,11 +37,9 @@ def generate(
     time.
     """
     model.eval()
-    for rows in batches(
-        [len(prompt) for prompt in prompts], batch_tokens or most_prompt_tokens(loaded)
-    ):
-        answers = _decode(model, loaded, [prompts[i] for i in rows], max_new_tokens, turn)
-        yield from zip(rows, answers, strict=True)
+    for group in groups(prompts, batch_tokens or most_prompt_tokens(loaded)):
+        answers = _decode(model, loaded, prompts, group, max_new_tokens, turn)
+        yield from zip((row for stem in group for row in stem.rows), answers, strict=True)
 
 
 def most_prompt_tokens(loaded: LoadedModel) -> int:
@@ -51,58 +47,38 @@ def most_prompt_tokens(loaded: LoadedModel) -> int:
     return CPU_BATCH_TOKENS if loaded.device.kind == "cpu" else BATCH_TOKENS
 
 
-def batches(
-    lengths: Sequence[int], most_tokens: int, most_rows: int = MOST_ROWS
-) -> list[list[int]]:
-    """Indices in groups of similar length; each group, padded, stays within `most_tokens`."""
-    groups: list[list[int]] = []
-    for index in sorted(range(len(lengths)), key=lambda i: lengths[i], reverse=True):
-        group = groups[-1] if groups else []
-        if group and len(group) < most_rows and lengths[group[0]] * (len(group) + 1) <= most_tokens:
-            group.append(index)
-        else:
-            groups.append([index])
-    return groups
-
-
 @torch.no_grad()
-def _decode(
-    model: Any, loaded: LoadedModel, prompts: Sequence[Sequence[int]], most: int, turn: Turn
+def _decode(  # what is asked of whom, and how long it may take
+    model: Any,
+    loaded: LoadedModel,
+    prompts: Sequence[Sequence[int]],
+    group: Sequence[Stem],
+    most: int,
+    turn: Turn,
 ) -> list[str]:
-    device, stop = loaded.device.torch, loaded.stop_ids()
-    width = max(len(prompt) for prompt in prompts)
-    filler = min(stop)
-    step = torch.tensor([[filler] * (width - len(p)) + list(p) for p in prompts], device=device)
-    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device)
-    places = (mask.cumsum(-1) - 1).clamp(min=0)
-    cache = DynamicCache(config=model.config)
+    stop, reading = loaded.stop_ids(), Rows(model, loaded.device.torch)
     # An index, not a count: the rows of a slice do not lie side by side, and a CPU would copy the
     # head's matrix for each of them.
-    last = torch.tensor([-1], device=device)
-    told: list[list[int]] = [[] for _ in prompts]
-    rows = list(range(len(prompts)))  # of `told`, for each row of the batch
+    last = torch.tensor([-1], device=loaded.device.torch)
+    if any(stem.shared for stem in group):
+        with turn():
+            stems = padded_left([prompts[stem.rows[0]][: stem.shared] for stem in group])
+            reading.read(stems, logits_to_keep=last)
+            reading.take([place for place, stem in enumerate(group) for _ in stem.rows])
+    step = padded_left([prompts[row][stem.shared :] for stem in group for row in stem.rows])
+    told: list[list[int]] = [[] for _ in step]
+    rows = list(range(len(step)))  # of `told`, for each row that is still read
     for _ in range(most):
         with turn():
-            logits = model(
-                input_ids=step,
-                attention_mask=mask,
-                position_ids=places,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=last,
-            ).logits[:, -1]
-            chosen = logits.argmax(-1)
-        ended = chosen.tolist()
-        going = [place for place, token in enumerate(ended) if token not in stop]
-        for place in going:
-            told[rows[place]].append(ended[place])
+            logits = reading.read(step, logits_to_keep=last).logits[:, -1]
+            chosen = logits.argmax(-1).tolist()
+        going = [place for place, token in enumerate(chosen) if token not in stop]
         if not going:
             break
         if len(going) < len(rows):  # a row that goes on for long must not carry the others along
-            kept = torch.tensor(going, device=device)
-            cache.batch_select_indices(kept)
-            chosen, places, mask = chosen[kept], places[kept], mask[kept]
-            rows = [rows[place] for place in going]
-        step, places = chosen[:, None], places[:, -1:] + 1
-        mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
+            reading.take(going)
+        rows = [rows[place] for place in going]
+        step = [[chosen[place]] for place in going]
+        for row, (token,) in zip(rows, step, strict=True):
+            told[row].append(token)
     return [loaded.tokenizer.decode(ids, skip_special_tokens=True).strip() for ids in told]

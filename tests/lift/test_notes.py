@@ -114,7 +114,7 @@ def test_a_teacher_that_was_heard_before_teaches_the_same_numbers(
 def test_an_exam_that_was_cut_off_goes_on_with_its_next_batch(
     tiny: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "batches", partial(batch.batches, most_rows=2))
+    monkeypatch.setattr(batch, "groups", partial(batch.groups, most_rows=2))
     whole = Mortal()
     alone = Exam.of(tiny, "A Tale", TALE, facts(), whole.turn, Notes(tmp_path / "alone"))
     sitting = alone.hold(tiny.model, "closed")

@@ -4,11 +4,9 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lift_chat.adapters import kinds
-from lift_chat.models.batch import MOST_ROWS, batches, generate
+from lift_chat.models.batch import generate
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.prompts import question_ids
 from tests.conftest import ASKED, QUICK, TALE, no_turn
@@ -83,12 +81,27 @@ def test_each_answer_ends_at_its_own_stop_token(
     assert answers(tiny, tiny.model) == [text(tiny, ids) for ids in cut]
 
 
-@given(lengths=st.lists(st.integers(1, 500), max_size=90), most=st.integers(1, 2000))
-def test_batches_hold_each_prompt_once_and_stay_within_their_tokens(
-    lengths: list[int], most: int
-) -> None:
-    groups = batches(lengths, most)
-    assert sorted(index for group in groups for index in group) == list(range(len(lengths)))
-    for group in groups:
-        widest = max(lengths[index] for index in group)
-        assert len(group) == 1 or (widest * len(group) <= most and len(group) <= MOST_ROWS)
+def test_what_prompts_have_in_common_is_read_once(tiny: LoadedModel) -> None:
+    asked = [question_ids(tiny, "Orrin Vale", question, TALE) for question, _ in ASKED]
+    watched = Watched(tiny.model)
+    told = dict(generate(watched, tiny, asked, max_new_tokens=MOST, turn=no_turn))
+    assert [told[index] for index in range(len(asked))] == [
+        text(tiny, alone(tiny, tiny.model, prompt)) for prompt in asked
+    ]
+    stem, rests = watched.shapes[:2]
+    assert stem[0] == 1 and stem[1] > 0.8 * len(asked[0])
+    assert rests == (len(asked), max(map(len, asked)) - stem[1])
+
+
+class Watched:
+    """A model that notes the shapes of what it is given."""
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.shapes = model, list[tuple[int, ...]]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+    def __call__(self, **inputs: Any) -> Any:
+        self.shapes.append(tuple(inputs["input_ids"].shape))
+        return self.model(**inputs)

@@ -19,10 +19,11 @@ from lift_chat.lift.losses import CHUNK, FrozenHead, Soft
 from lift_chat.lift.notes import NO_NOTES, Notes, key
 from lift_chat.lift.samples import answer_ids
 from lift_chat.lift.train import decoder_of
-from lift_chat.models.batch import batches
 from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.prompts import MARKER, question_ids
+from lift_chat.models.rows import Rows, padded_left, padded_right
+from lift_chat.models.stems import Stem, groups
 from storage.records import StudyItem
 
 AGREEMENT = 0.5
@@ -94,12 +95,12 @@ def ask_back(  # noqa: PLR0913  # who is asked what, where, and what is known of
         answers.append(told)
 
     def ask(places: list[int]) -> Iterator[tuple[int, Any]]:
-        lengths = [len(prompts[i]) + len(answers[i]) for i in places]
-        for rows in batches(lengths, BATCH_TOKENS):
-            asked = [places[row] for row in rows]
-            heard = _hear(model, loaded, [(prompts[i], answers[i]) for i in asked], turn)
-            for index, (agreement, nll, soft) in zip(asked, heard, strict=True):
-                yield index, [agreement, nll, _packed(soft)]
+        asked, told = [prompts[i] for i in places], [answers[i] for i in places]
+        for group in groups(asked, BATCH_TOKENS, behind=[len(answer) for answer in told]):
+            heard = _hear(model, loaded, asked, told, group, turn)
+            rows = (row for stem in group for row in stem.rows)
+            for row, (agreement, nll, soft) in zip(rows, heard, strict=True):
+                yield places[row], [agreement, nll, _packed(soft)]
 
     who = notes.who(loaded, model)
     keys = [key(who, "heard", list(p), list(a)) for p, a in zip(prompts, answers, strict=True)]
@@ -151,32 +152,33 @@ def _offsets(loaded: LoadedModel, text: str) -> list[tuple[int, int]]:
 
 
 @torch.no_grad()
-def _hear(
+def _hear(  # who is asked what, in which order
     model: Any,
     loaded: LoadedModel,
-    asked: Sequence[tuple[Sequence[int], Sequence[int]]],
+    prompts: Sequence[Sequence[int]],
+    answers: Sequence[Sequence[int]],
+    group: Sequence[Stem],
     turn: Turn,
 ) -> list[tuple[float, float, Soft]]:
-    """(agreement, nats per token, distribution) of each answer behind its prompt.
+    """(agreement, nats per token, distribution) of each answer of the group behind its prompt.
 
-    Padding stands on the right, where a causal model never looks from an answer, so no mask is
-    needed; only the positions that predict an answer's token reach the head.
+    Only the positions that predict an answer's token reach the head.
     """
-    device, stop = loaded.device.torch, loaded.stop_ids()
-    width = max(len(prompt) + len(told) for prompt, told in asked)
-    filler = min(stop)
-    rows = [[*prompt, *told] for prompt, told in asked]
-    rows = [row + [filler] * (width - len(row)) for row in rows]
+    stop, reading = loaded.stop_ids(), Rows(decoder_of(model), loaded.device.torch)
+    asked = [(prompts[row][stem.shared :], answers[row]) for stem in group for row in stem.rows]
     with turn():
-        ids = torch.tensor(rows, device=device)
-        hidden = decoder_of(model)(input_ids=ids, use_cache=False).last_hidden_state
+        if any(stem.shared for stem in group):
+            reading.read(padded_left([prompts[stem.rows[0]][: stem.shared] for stem in group]))
+            reading.take([place for place, stem in enumerate(group) for _ in stem.rows])
+        rests = padded_right([[*rest, *told] for rest, told in asked])
+        hidden = reading.read(rests).last_hidden_state
         states = torch.cat(
             [
-                hidden[row, len(prompt) - 1 : len(prompt) + len(told) - 1]
-                for row, (prompt, told) in enumerate(asked)
+                hidden[row, len(rest) - 1 : len(rest) + len(told) - 1]
+                for row, (rest, told) in enumerate(asked)
             ]
         )
-        gold = torch.tensor([token for _, told in asked for token in told], device=device)
+        gold = torch.tensor([t for _, told in asked for t in told], device=hidden.device)
         logprobs, tokens, nlls = _read(FrozenHead(model), states, gold)
     heard, start = [], 0
     for _, told in asked:

@@ -17,9 +17,9 @@ from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.prompts import prompt_ids, user
 
-ROUND = 16
-"""Prompts that are written at once: enough to use a device well, few enough that questions come
-while a reader waits for them."""
+ROUND = 60
+"""Prompts that are written at once: twelve passages with five questions each. Enough to use a
+device well, few enough that questions come while a reader waits for them."""
 
 LEAST_REPLY = 24
 """Tokens that must be left for a reply in the model's limit, or it is not asked."""

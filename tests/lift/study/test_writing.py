@@ -9,6 +9,8 @@ import pytest
 
 from lift_chat.lift.passages import sentences
 from lift_chat.lift.recipe import LiftConfig
+from lift_chat.lift.study import writer as writer_module
+from lift_chat.lift.study import writing as writing_module
 from lift_chat.lift.study.request import (
     CONTEXT_CHARACTERS,
     RUN,
@@ -16,7 +18,7 @@ from lift_chat.lift.study.request import (
     about_passages,
     about_sentences,
 )
-from lift_chat.lift.study.writer import ROUND, BaseWriter
+from lift_chat.lift.study.writer import BaseWriter
 from lift_chat.lift.study.writing import Written, write_items
 from lift_chat.models.loading import LoadedModel
 from tests.conftest import no_turn
@@ -59,8 +61,16 @@ def test_every_passage_gives_its_questions_with_their_places(write: Write) -> No
     assert written.message == ""
 
 
+@pytest.fixture
+def rounds(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Prompts of a round, less than there are sentences."""
+    for module in (writer_module, writing_module):
+        monkeypatch.setattr(module, "ROUND", 16)
+    return 16
+
+
 @pytest.mark.usefixtures("trusting")
-def test_items_come_while_others_are_still_unwritten(tiny: LoadedModel) -> None:
+def test_items_come_while_others_are_still_unwritten(rounds: int, tiny: LoadedModel) -> None:
     answered = 0
 
     def counted(model: Any, loaded: LoadedModel, prompts: Any, **options: Any) -> Iterator[Any]:
@@ -71,11 +81,13 @@ def test_items_come_while_others_are_still_unwritten(tiny: LoadedModel) -> None:
     writer = BaseWriter(tiny, no_turn, counted)
     writing = write_items(tiny, TITLE, CHRONICLE, SENTENCES, turn=no_turn, writer=writer)
     first = next(writing)
-    assert (first.done, first.total, answered) == (ROUND, len(NAMES), ROUND)
-    assert [named(checked.item.question) for checked in first.items] == [[n] for n in NAMES[:ROUND]]
+    assert (first.done, first.total, answered) == (rounds, len(NAMES), rounds)
+    assert [named(checked.item.question) for checked in first.items] == [
+        [n] for n in NAMES[:rounds]
+    ]
     assert all(checked.soft is not None for checked in first.items)
     last = next(writing)
-    assert (last.done, last.total, len(last.items)) == (24, 24, len(NAMES) - ROUND)
+    assert (last.done, last.total, len(last.items)) == (24, 24, len(NAMES) - rounds)
 
 
 def test_answers_that_a_reader_would_not_give_are_dropped_and_counted(write: Write) -> None:
@@ -267,6 +279,7 @@ def test_the_order_of_replies_makes_no_difference(tiny: LoadedModel, write: Writ
     assert items == write(facts, PASSAGES)[1].items
 
 
+@pytest.mark.usefixtures("rounds")
 def test_leaving_early_closes_the_writer(tiny: LoadedModel) -> None:
     closed = []
 
