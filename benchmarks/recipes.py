@@ -25,11 +25,11 @@ from typing import Any
 
 import torch
 
+from benchmarks.tales import beginnings
 from lift_chat.adapters import kinds
 from lift_chat.base_model import load_base
 from lift_chat.evaluation.answering import answer_all
 from lift_chat.evaluation.arms import Room, WindowName
-from lift_chat.evaluation.fairytaleqa import read
 from lift_chat.evaluation.questions import EvalDocument
 from lift_chat.lift.lesson import Lesson
 from lift_chat.lift.recipe import LiftConfig, typed
@@ -37,7 +37,6 @@ from lift_chat.lift.study.writing import write_items
 from lift_chat.lift.surroundings import Surroundings
 from lift_chat.models.device import pick_device
 from lift_chat.models.loading import LoadedModel
-from lift_chat.reader.sources import rows_of
 from lift_chat.settings import Settings
 from storage.records import StudyItem
 
@@ -124,39 +123,6 @@ class Bench:
 def _forgotten(metrics: dict[str, Any]) -> float:
     found = metrics["forgetting"]
     return float(found["loss_after"] - found["loss_before"])
-
-
-def beginnings(
-    folder: Path, tales: Sequence[str], loaded: LoadedModel, tokens: int, questions: int
-) -> list[EvalDocument]:
-    """The first whole sections of each tale, with at most so many of their questions."""
-    found = {document.id: document for document in read(folder, "val")}
-    return [_beginning(folder, found[name], loaded, tokens, questions) for name in tales]
-
-
-def _beginning(
-    folder: Path, whole: EvalDocument, loaded: LoadedModel, tokens: int, most: int
-) -> EvalDocument:
-    sections = rows_of(folder / "section-stories/val" / f"{whole.id}-story.csv", "text", "section")
-    texts, names = [], set()
-    for section in sections:
-        text = " ".join(section["text"].split())
-        tokens -= len(loaded.tokenizer(text)["input_ids"])
-        if tokens < 0:
-            break
-        texts.append(text)
-        names.add(section["section"])
-    if not texts:
-        raise SystemExit(f"The first section of {whole.id} is longer than --tokens.")
-    rows = rows_of(folder / "questions/val" / f"{whole.id}-questions.csv", "cor_section")
-    asked = [
-        question
-        for question, row in zip(whole.questions, rows, strict=True)
-        if set(row["cor_section"].replace(" ", "").split(",")) <= names
-    ]
-    step = max(len(asked) / most, 1.0)
-    chosen = tuple(asked[int(place * step)] for place in range(min(most, len(asked))))
-    return EvalDocument(id=whole.id, title=whole.title, text="\n\n".join(texts), questions=chosen)
 
 
 def _line(row: dict[str, Any]) -> str:

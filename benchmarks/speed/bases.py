@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -54,12 +54,19 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Base:
-    """A loaded random base, and its size: parameters of the layers' matrices and of the head."""
+    """A loaded base, and its size: parameters of the layers' matrices and of the head."""
 
     name: str
     loaded: LoadedModel
     layers: int
     head: int
+
+    @classmethod
+    def of(cls, name: str, loaded: LoadedModel) -> Self:
+        head = loaded.model.get_output_embeddings()
+        linear = [m for m in loaded.model.modules() if isinstance(m, torch.nn.Linear)]
+        layers = sum(m.weight.numel() for m in linear if m is not head)
+        return cls(name, loaded, layers, head.weight.numel())
 
     @property
     def device(self) -> torch.device:
@@ -86,18 +93,15 @@ def random_base(name: str, device: Device, seed: int) -> Base:
     torch.manual_seed(seed)
     with device.torch:
         model = AutoModelForCausalLM.from_config(config, dtype=device.dtype)
-    model = model.eval().requires_grad_(False)
-    head = model.get_output_embeddings()
-    linear = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head]
     loaded = LoadedModel(
-        model=model,
+        model=model.eval().requires_grad_(False),
         tokenizer=_tokenizer(),
         identity=BaseIdentity(name, "", ""),
         device=device,
         window=2048,
         limit=40_960,
     )
-    return Base(name, loaded, sum(m.weight.numel() for m in linear), head.weight.numel())
+    return Base.of(name, loaded)
 
 
 def document(tokens: int, seed: int) -> list[int]:

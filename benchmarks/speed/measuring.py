@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 import torch
@@ -21,6 +22,12 @@ import torch
 MIB = 2**20
 _MMAP_THRESHOLD = -3
 """Number of glibc's `mallopt` option for the size from which memory goes back when it is freed."""
+
+
+class Watch(Protocol):
+    """Is told of every training step that ends."""
+
+    def tick(self) -> None: ...
 
 
 class Stopwatch:

@@ -21,17 +21,17 @@ from transformers import (
 )
 
 from benchmarks.speed.bases import Base
-from benchmarks.speed.measuring import Stopwatch
+from benchmarks.speed.measuring import Watch
 from lift_chat.lift.optimizer import BETAS, CLIP
 from lift_chat.lift.recipe import LiftConfig
 
 Windows = list[list[int]]
-Train = Callable[[Base, Any, Windows, Stopwatch], None]
+Train = Callable[[Base, Any, Windows, Watch], None]
 """Trains an adapted model for one step per window and ticks after each."""
 
 
 class _Ticks(TrainerCallback):  # type: ignore[misc]
-    def __init__(self, watch: Stopwatch) -> None:
+    def __init__(self, watch: Watch) -> None:
         self._watch = watch
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
@@ -47,7 +47,7 @@ def trl_missing() -> str:
 def hugging_face(config: LiftConfig, *, checkpointing: bool) -> Train:
     """transformers' Trainer with its model's own loss: logits of all positions, in fp32."""
 
-    def train(base: Base, adapted: Any, windows: Windows, watch: Stopwatch) -> None:
+    def train(base: Base, adapted: Any, windows: Windows, watch: Watch) -> None:
         with tempfile.TemporaryDirectory() as folder:
             trainer = Trainer(
                 model=adapted,
@@ -64,7 +64,7 @@ def hugging_face(config: LiftConfig, *, checkpointing: bool) -> Train:
 def trl_sft(config: LiftConfig, *, checkpointing: bool) -> Train:
     """TRL's SFTTrainer, whose head never holds all logits, on windows cut before."""
 
-    def train(base: Base, adapted: Any, windows: Windows, watch: Stopwatch) -> None:
+    def train(base: Base, adapted: Any, windows: Windows, watch: Watch) -> None:
         trl, datasets = importlib.import_module("trl"), importlib.import_module("datasets")
         table = datasets.table.InMemoryTable.from_pydict({"input_ids": windows, "labels": windows})
         with tempfile.TemporaryDirectory() as folder:

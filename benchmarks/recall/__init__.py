@@ -1,0 +1,1 @@
+"""Time to the reference's recall. Run `python -m benchmarks.recall`."""
