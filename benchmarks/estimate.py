@@ -1,16 +1,17 @@
 """What was estimated before the start against what a run took: ten jobs of different kinds.
 
-    python -m benchmarks.estimate [--job NAME ...] [--out FILE]
+    python -m benchmarks.estimate [--job NAME ...] [--text FILE] [--out FILE]
 
 Each job is a process of its own: it loads the base, measures its warm-up, estimates, runs the whole
 lesson (writing, training, exams, measuring), and warms up once more, which shows how far the
 machine itself drifted meanwhile. Seconds are the process's CPU time on one thread, so that a
 neighbour's work is not counted; wall time stands beside them.
 
-Memory is what the run allocates on top of the base at its highest: the run's own tensors, and the
-peak above them of the optimizer steps that hold the longest samples, from the allocator's events
-(`torch.profiler`). Beside it stands the peak of the process's resident memory over the whole run
-(VmHWM, reset before it), which has in it what the C library keeps of freed memory.
+Memory is what the run allocates on top of the base at its highest, and beside it the peak of the
+process's resident memory over the whole run (`allocation`).
+
+The text is the shipped example, or that of `--text` (UTF-8): its beginning, said again where it is
+too short.
 
 FILE.md and FILE.json are written after each job.
 """
@@ -18,8 +19,6 @@ FILE.md and FILE.json are written after each job.
 from __future__ import annotations
 
 import argparse
-import ctypes
-import gc
 import json
 import os
 import platform
@@ -35,24 +34,30 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.allocation import allocated, resident, resident_peak
 from lift_chat import LiftConfig
 from lift_chat.base_model import load_base
 from lift_chat.costs import Found, estimate, fit
 from lift_chat.examples import EXAMPLE
 from lift_chat.lift.lesson import Lesson
 from lift_chat.lift.surroundings import Surroundings
-from lift_chat.lift.train import TrainState, run_slice
 from lift_chat.models.catalog import EMBEDDED
 from lift_chat.models.device import Device, pick_device
 from lift_chat.models.loading import LoadedModel
 from lift_chat.probe import measure
+from lift_chat.reader.sources import title_of
 from lift_chat.settings import Settings
 from storage.records import Page
 
 PAGE = 2500
 """Characters of a page."""
+
+
+@dataclass(frozen=True)
+class Written:
+    title: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -99,30 +104,45 @@ class Tight(Device):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--job", action="append", choices=JOBS, help="this one; default: all")
+    parser.add_argument("--text", type=Path, help="what is absorbed; default: the example")
     parser.add_argument("--out", type=Path, help="results without ending")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    written = _read(arguments.text or EXAMPLE.markdown)
     if arguments.alone:
-        print(json.dumps(row(arguments.job[0])))
+        print(json.dumps(row(arguments.job[0], written)))
         return
     rows: list[dict[str, Any]] = []
     for name in arguments.job or JOBS:
-        rows.append(_in_a_process(name))
+        rows.append(_in_a_process(name, arguments.text))
         if arguments.out:
             _write(arguments.out, rows)
         print(f"{name}: {rows[-1]}", file=sys.stderr, flush=True)
     print(table(rows))
 
 
-def _in_a_process(name: str) -> dict[str, Any]:
+def _read(file: Path) -> Written:
+    """Title and text. Leaves with one sentence where there is no text."""
+    title = EXAMPLE.title if file == EXAMPLE.markdown else title_of(file.stem)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SystemExit(f"{file} cannot be read: {error}.") from error
+    if not text.strip():
+        raise SystemExit(f"There is no text in {file}.")
+    return Written(title, text)
+
+
+def _in_a_process(name: str, text: Path | None) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.estimate", "--alone", "--job", name]
+    command += ["--text", str(text)] if text is not None else []
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def row(name: str) -> dict[str, Any]:
+def row(name: str, written: Written) -> dict[str, Any]:
     """Everything about one job, JSON values. Seconds, bytes."""
     torch.set_num_threads(1)
     loaded = load_base(Settings(), EMBEDDED, pick_device("cpu"))
@@ -130,10 +150,10 @@ def row(name: str) -> dict[str, Any]:
     if work.tight:
         device = loaded.device
         loaded = replace(loaded, device=Tight(device.kind, device.name, device.dtype))
-    text = _text(loaded, work.tokens)
+    text = _beginning(loaded, written.text, work.tokens)
     probe = measure(loaded, work.config, nullcontext, clock=time.process_time)
     expected = estimate(loaded, text, work.config, probe, Found(pages=len(_pages(text))))
-    before = _resident_before(loaded)
+    before = resident()
     with tempfile.TemporaryDirectory() as folder:
         lesson = Lesson(
             loaded,
@@ -141,13 +161,13 @@ def row(name: str) -> dict[str, Any]:
             work.config,
             folder=Path(folder),
             turn=nullcontext,
-            title=EXAMPLE.title,
+            title=written.title,
             around=Surroundings(fit=fit(loaded, work.config, probe), pages=_pages(text)),
         )
         wall = time.monotonic()
         stages = _stages(lesson)
         wall = time.monotonic() - wall
-    resident = _status("VmHWM") - before
+    peak = resident_peak() - before
     again = measure(loaded, work.config, nullcontext, clock=time.process_time)
     return {
         "job": name,
@@ -157,17 +177,20 @@ def row(name: str) -> dict[str, Any]:
         "drift": round(again.operation_seconds / probe.operation_seconds - 1, 3),
         "stages": {stage: round(seconds, 2) for stage, seconds in stages.items()},
         "trained_tokens": {"estimated": expected.trained_tokens, "trained": lesson.trained_tokens},
-        "memory": {"estimated": expected.memory_bytes, "allocated": _allocated(lesson.state)},
-        "resident": resident,
+        "memory": {"estimated": expected.memory_bytes, "allocated": allocated(lesson.state)},
+        "resident": peak,
     }
 
 
-def _text(loaded: LoadedModel, tokens: int) -> str:
-    """The example's beginning, said again where it is too short."""
-    whole = EXAMPLE.markdown.read_text(encoding="utf-8") * 3
-    places = loaded.tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)
-    end: int = places["offset_mapping"][tokens - 1][1]
-    return whole[:end]
+def _beginning(loaded: LoadedModel, text: str, tokens: int) -> str:
+    """So many tokens of a text, said again where it is too short."""
+    whole = text
+    while True:
+        places = loaded.tokenizer(whole, add_special_tokens=False, return_offsets_mapping=True)
+        ends = places["offset_mapping"]
+        if len(ends) >= tokens:
+            return whole[: ends[tokens - 1][1]]
+        whole += text
 
 
 def _pages(text: str) -> list[Page]:
@@ -188,48 +211,6 @@ def _stages(lesson: Lesson) -> dict[str, float]:
         last = now
     spent["end"] = time.process_time() - last
     return dict(spent)
-
-
-def _allocated(state: TrainState | None) -> int:
-    """Bytes of the run's own tensors, and the peak above them of its largest steps: the one with
-    the longest window, and the one with the longest sample of another sort."""
-    if state is None:
-        return 0
-    owned = [*state.optimizer.parameters, *state.optimizer.state().values()]
-    held = sum({t.data_ptr(): t.untyped_storage().nbytes() for t in owned}.values())
-    longest: dict[bool, tuple[int, int]] = {}
-    for step in range(state.total):
-        for sample in (sample for unit in state.plan.units(step) for sample in unit):
-            found = len(sample.ids), step
-            longest[sample.is_text] = max(longest.get(sample.is_text, found), found)
-    return held + max(_peak(state, step) for step in {step for _, step in longest.values()})
-
-
-def _peak(state: TrainState, step: int) -> int:
-    state.step = step
-    gc.collect()
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        next(run_slice(state, nullcontext))
-    events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]
-    now = most = 0
-    for event in sorted(events, key=lambda event: event.start_ns()):
-        now += event.nbytes()
-        most = max(most, now)
-    return most
-
-
-def _resident_before(loaded: LoadedModel) -> int:
-    """Resident bytes with the base touched and freed memory given back; resets the peak."""
-    gc.collect()
-    ctypes.CDLL("libc.so.6").malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
-    return _status("VmRSS")
-
-
-def _status(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (line,) = [line for line in lines if line.startswith(f"{name}:")]
-    return 1024 * int(line.split()[1])
 
 
 def table(rows: list[dict[str, Any]]) -> str:
