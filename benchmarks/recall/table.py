@@ -54,21 +54,34 @@ def figures(found: Curves) -> list[dict[str, Any]]:
     The reference's own seconds are those after which it first has that score, so that what it does
     afterwards without a gain is not counted against it.
     """
-    rows = []
-    for (arm, document), points in found.items():
-        if arm not in REFERENCES:
-            continue
-        for score in SCORES:
-            for goal, at in (("end", points[-1]), ("best", best(points, score))):
-                target = getattr(at, score)
-                own = first(points, score, target) or at
-                row = {"reference": arm, "document": document, "score": score, "goal": goal}
-                row |= {"target": target, "cpu": own.cpu, "wall": own.wall}
-                for preset in PRESETS:
-                    if (preset, document) in found:
-                        row[preset] = _sooner(found[preset, document], score, target, own)
-                rows.append(row)
-    return rows
+    return [
+        {
+            "reference": arm,
+            "document": document,
+            "score": score,
+            "goal": goal,
+            **_against(found, arm, document, score, getattr(at, score)),
+        }
+        for (arm, document), points in found.items()
+        if arm in REFERENCES
+        for score in SCORES
+        for goal, at in (("end", points[-1]), ("best", best(points, score)))
+    ]
+
+
+def _against(found: Curves, arm: str, document: str, score: str, target: float) -> dict[str, Any]:
+    own = first(found[arm, document], score, target)
+    assert own is not None  # the target is a point of this very curve
+    return {
+        "target": target,
+        "cpu": own.cpu,
+        "wall": own.wall,
+        **{
+            preset: _sooner(found[preset, document], score, target, own)
+            for preset in PRESETS
+            if (preset, document) in found
+        },
+    }
 
 
 def _sooner(points: Sequence[Point], score: str, target: float, own: Point) -> dict[str, Any]:

@@ -3,6 +3,7 @@ CPU cores; with `--device cuda` for one GPU and the shapes of Qwen3, drawn at ra
 
     OMP_NUM_THREADS=1 python -m benchmarks.speed [--beside "what else ran"] [--out FILE.json]
     python -m benchmarks.speed --device cuda --shape 0.6B --shape 4B --shape 8B --out FILE.json
+    python -m benchmarks.speed --only growth
 
 Arms take turns (`arms`, `rounds`): A the reference recipe, B PEFT and a plain Trainer, C TRL, D
 ours and D with one thing undone, E Gated Memory; H the whole document in the window and I an index
@@ -30,7 +31,7 @@ import torch
 
 from benchmarks.speed import growth, table
 from benchmarks.speed.arms import all_arms, recipe
-from benchmarks.speed.bases import SHAPES, document, random_base
+from benchmarks.speed.bases import SHAPES, Base, document, random_base
 from benchmarks.speed.instead import bm25_seconds, full_context
 from benchmarks.speed.rounds import Plan, measure_losses, measure_memory, runners, take_turns
 from lift_chat.models.device import Device, pick_device
@@ -40,7 +41,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "shape": ["toy"],
         "tokens": 8192,
         "window": 512,
-        "length": [2048, 4096, 8192, 16384],
+        "length": [2048, 8192, 16_384, 32_768],
     },
     "cuda": {
         "shape": ["0.6B", "4B", "8B"],
@@ -62,7 +63,8 @@ def main() -> None:
     if arguments.dtype:
         device = replace(device, dtype=getattr(torch, arguments.dtype))
     started, load = (time.monotonic(), time.process_time()), _load()
-    measured = [_measure(name, device, arguments) for name in arguments.shape]
+    measure = _grown if arguments.only == "growth" else _measure
+    measured = [measure(name, device, arguments) for name in arguments.shape]
     report = {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "command": shlex.join(["python", "-m", "benchmarks.speed", *sys.argv[1:]]),
@@ -94,8 +96,7 @@ def _measure(name: str, device: Device, arguments: argparse.Namespace) -> dict[s
         if why := measure_memory(base, runner):
             missing[runner.arm.name] = why
             running.remove(runner)
-    config = recipe(arguments.window, arguments.seed)
-    grown = growth.measure(base, arguments.length, config, TRIES) if arguments.length else None
+    grown = _growth(base, arguments)
     plan = Plan(arguments.rounds, arguments.steps)
     peaks = take_turns(base, running, plan)
     known = {runner.arm.name: runner for runner in running}
@@ -103,8 +104,7 @@ def _measure(name: str, device: Device, arguments: argparse.Namespace) -> dict[s
     rows = [table.row(runner, known) for runner in running]
     _say(f"{name}: the whole document in the window")
     return {
-        "base": name,
-        "parameters": {"layers": base.layers, "head": base.head},
+        **table.shape(base),
         "document_tokens": len(ids),
         "window_tokens": arguments.window,
         "rounds": plan.rounds,
@@ -115,9 +115,25 @@ def _measure(name: str, device: Device, arguments: argparse.Namespace) -> dict[s
         "missing": missing,
         "full_context": asdict(full_context(base, ids)),
         "bm25_seconds": bm25_seconds(ids),
-        "growth": table.growth_values(grown),
-        "verdicts": table.verdicts(rows, grown),
+        "growth": asdict(grown),
+        "verdicts": [*table.verdicts(rows), *table.growth_verdicts(grown)],
     }
+
+
+def _grown(name: str, device: Device, arguments: argparse.Namespace) -> dict[str, Any]:
+    """How one base's time and memory grow, and nothing else."""
+    base = random_base(name, device, arguments.seed)
+    grown = _growth(base, arguments)
+    return {
+        **table.shape(base),
+        "growth": asdict(grown),
+        "verdicts": table.growth_verdicts(grown),
+    }
+
+
+def _growth(base: Base, arguments: argparse.Namespace) -> growth.Growth:
+    config = recipe(arguments.window, arguments.seed)
+    return growth.measure(base, arguments.length, config, TRIES)
 
 
 def _arguments() -> argparse.Namespace:
@@ -125,6 +141,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--device", choices=list(DEFAULTS), default="cpu")
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), help="else the faster one")
     parser.add_argument("--shape", action="append", choices=list(SHAPES))
+    parser.add_argument("--only", choices=("growth",), help="this part alone")
     parser.add_argument("--tokens", type=int, help="length of the document")
     parser.add_argument("--window", type=int, help="tokens of a training window")
     parser.add_argument("--length", type=int, action="append", help="documents for the growth")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 
+from benchmarks.speed.bases import Base
 from benchmarks.speed.growth import Growth
 from benchmarks.speed.instead import DECODED, FullContext
 from benchmarks.speed.rounds import Runner, ratio
@@ -62,8 +62,12 @@ def _device_name(device: Device) -> str:
     return names[0] if names else device.name
 
 
-def verdicts(rows: Sequence[dict[str, Any]], growth: Growth | None) -> list[str]:
-    """One sentence per target: reached or missed, with the figure."""
+def shape(base: Base) -> dict[str, Any]:
+    return {"base": base.name, "parameters": {"layers": base.layers, "head": base.head}}
+
+
+def verdicts(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """One sentence per target of the arms: reached or missed, with the figure."""
     found = {one["arm"]: one for one in rows}
     own, sentences = found["D"], []
     if "times_A" in own:
@@ -73,12 +77,14 @@ def verdicts(rows: Sequence[dict[str, Any]], growth: Growth | None) -> list[str]
     if "C" in found and None not in (own["peak_memory_mib"], found["C"]["peak_memory_mib"]):
         more = own["peak_memory_mib"] / found["C"]["peak_memory_mib"]
         sentences.append(_verdict("peak memory over C's", more, 1.0, most=True))
-    if growth is not None:
-        sentences.append(_verdict("% off a line", growth.residual, TARGETS["residual"], most=True))
-    if growth is not None and growth.spread is not None:
-        sentences.append(
-            _verdict("% between peaks of memory", growth.spread, TARGETS["spread"], most=True)
-        )
+    return sentences
+
+
+def growth_verdicts(growth: Growth) -> list[str]:
+    sentences = [_verdict("% off a line", growth.residual, TARGETS["residual"], most=True)]
+    if growth.spread is not None:
+        spread = _verdict("% between peaks of memory", growth.spread, TARGETS["spread"], most=True)
+        sentences.append(spread)
     return sentences
 
 
@@ -109,11 +115,20 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 def _base(one: dict[str, Any], kind: str) -> list[str]:
-    counts = "seconds of the process" if kind == "cpu" else "seconds of the clock"
-    lines = [
+    return [
         f"## {one['base']}: {one['parameters']['layers'] / 1e6:.0f}M in layers, "
         f"{one['parameters']['head'] / 1e6:.0f}M in the head",
         "",
+        *(_arms(one, kind) if "arms" in one else []),
+        *_growth(one["growth"]),
+        *[f"- {sentence}" for sentence in one["verdicts"]],
+        "",
+    ]
+
+
+def _arms(one: dict[str, Any], kind: str) -> list[str]:
+    counts = "seconds of the process" if kind == "cpu" else "seconds of the clock"
+    return [
         f"Document of {one['document_tokens']} tokens, windows of {one['window_tokens']}; "
         f"{one['rounds']} rounds of {one['steps']} measured windows an arm, in turns. Rates are "
         f"per {counts}, median (least–most). Matrix products reach "
@@ -129,11 +144,8 @@ def _base(one: dict[str, Any], kind: str) -> list[str]:
         *[f"- {arm['arm']}: {arm['what']}." for arm in one["arms"]],
         *[f"- {name}: not measured, {why}." for name, why in one["missing"].items()],
         "",
+        *_instead(one["full_context"], one["bm25_seconds"], one["document_tokens"]),
     ]
-    lines += _instead(one["full_context"], one["bm25_seconds"], one["document_tokens"])
-    if one["growth"]:
-        lines += _growth(one["growth"])
-    return [*lines, *[f"- {sentence}" for sentence in one["verdicts"]], ""]
 
 
 def _line(arm: dict[str, Any]) -> str:
@@ -177,7 +189,3 @@ def _growth(growth: dict[str, Any]) -> list[str]:
         *[f"| {t} | {s:.2f} | {'–' if m is None else f'{m:.1f}'} |" for t, s, m in rows],
         "",
     ]
-
-
-def growth_values(growth: Growth | None) -> dict[str, Any] | None:
-    return None if growth is None else asdict(growth)
