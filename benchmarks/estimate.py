@@ -36,6 +36,7 @@ from typing import Any
 import torch
 
 from benchmarks.allocation import allocated, resident, resident_peak
+from benchmarks.command import command
 from lift_chat import LiftConfig
 from lift_chat.base_model import load_base
 from lift_chat.costs import Found, estimate, fit
@@ -218,7 +219,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     lines = [
         "# What was estimated against what a run took",
         "",
-        f"{datetime.now(UTC):%Y-%m-%d}, `python -m benchmarks.estimate {' '.join(sys.argv[1:])}`, "
+        f"{datetime.now(UTC):%Y-%m-%d}, `{command('benchmarks.estimate')}`, "
         f"{platform.machine()}, {os.cpu_count()} CPU cores, one thread, the embedded model.",
         "",
         "| job | document tokens | estimated s | CPU s | error | drift of the machine | wall s "

@@ -21,7 +21,6 @@ import gc
 import json
 import logging
 import os
-import shlex
 import sys
 import warnings
 from collections.abc import Sequence
@@ -32,6 +31,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.command import command
 from benchmarks.recall import table
 from benchmarks.recall.curves import Run, ours, theirs
 from benchmarks.speed.measuring import matmul_peak
@@ -79,7 +79,7 @@ def main() -> None:
         raise SystemExit("A tale's beginning is a single window: give more --tokens.")
     report: dict[str, Any] = {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "command": shlex.join(["python", "-m", "benchmarks.recall", "FOLDER", *sys.argv[2:]]),
+        "command": command("benchmarks.recall"),
         "about": about(device, 1),
         "beside": arguments.beside,
         "window_tokens": arguments.window,
