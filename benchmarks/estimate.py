@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="results without ending")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    written = _read(arguments.text or EXAMPLE.markdown)
+    written = read_text(arguments.text or EXAMPLE.markdown)
     if arguments.alone:
         print(json.dumps(row(arguments.job[0], written)))
         return
@@ -122,7 +122,7 @@ def main() -> None:
     print(table(rows))
 
 
-def _read(file: Path) -> Written:
+def read_text(file: Path) -> Written:
     """Title and text. Leaves with one sentence where there is no text."""
     title = EXAMPLE.title if file == EXAMPLE.markdown else title_of(file.stem)
     try:
@@ -151,7 +151,7 @@ def row(name: str, written: Written) -> dict[str, Any]:
     if work.tight:
         device = loaded.device
         loaded = replace(loaded, device=Tight(device.kind, device.name, device.dtype))
-    text = _beginning(loaded, written.text, work.tokens)
+    text = beginning(loaded, written.text, work.tokens)
     probe = measure(loaded, work.config, nullcontext, clock=time.process_time)
     expected = estimate(loaded, text, work.config, probe, Found(pages=len(_pages(text))))
     before = resident()
@@ -183,7 +183,7 @@ def row(name: str, written: Written) -> dict[str, Any]:
     }
 
 
-def _beginning(loaded: LoadedModel, text: str, tokens: int) -> str:
+def beginning(loaded: LoadedModel, text: str, tokens: int) -> str:
     """So many tokens of a text, said again where it is too short."""
     whole = text
     while True:
