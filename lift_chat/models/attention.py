@@ -1,11 +1,11 @@
 """Attention on a CPU, for the two cases that its fused kernel is slow at.
 
-torch's fused kernel works on small tiles and converts each of them from bf16: for windows of some
-hundred tokens, products of whole blocks of rows take about half the time, forward and backward, and
-for one new token behind a cache, heads that share keys are better taken together. What is neither
-(fp32, a mask, a long text) goes to transformers' own implementation over SDPA. Registered with
-transformers' attention interface under a name of its own, and for masks too, since a mask depends
-on the implementation.
+torch's fused kernel works on small tiles and converts each of them from bf16: products of whole
+blocks of rows take about half the time on windows of some hundred tokens, two thirds on some
+thousand, forward and backward; and for one new token behind a cache, heads that share keys are
+better taken together. What is neither (fp32, a mask) goes to transformers' own implementation over
+SDPA. Registered with transformers' attention interface under a name of its own, and for masks too,
+since a mask depends on the implementation.
 """
 
 from __future__ import annotations
@@ -24,9 +24,6 @@ OVER = "sdpa"
 
 BLOCK = 64
 """Rows of queries at a time: what lies above the diagonal beyond a block is never computed."""
-
-MOST_TOKENS = 1024
-"""Longer texts are left to the fused kernel, which is ahead from about 2,000 tokens on."""
 
 
 def use_on_cpu(model: Any) -> None:
@@ -70,9 +67,8 @@ def _attention(
 
 
 def _is_ours(query: torch.Tensor, key: torch.Tensor) -> bool:
-    """Whether these are all tokens of a short text; where no mask is given, it is causal."""
-    tokens = query.shape[2]
-    return query.dtype == torch.bfloat16 and 1 < tokens == key.shape[2] <= MOST_TOKENS
+    """Whether these are all tokens of a text; where no mask is given, it is causal."""
+    return query.dtype == torch.bfloat16 and 1 < query.shape[2] == key.shape[2]
 
 
 class _Causal(torch.autograd.Function):
