@@ -21,7 +21,7 @@ from lift_chat.models.citations import Citation
 from lift_chat.models.context import ChatSettings, Source, Window, WindowFacts, assemble
 from lift_chat.models.engine import Engine, at_strength
 from lift_chat.models.reply import decode
-from lift_chat.models.tint import TintedToken, tint
+from lift_chat.models.tint import Tint, tint
 from lift_chat.reading import Reading, Readings
 from lift_chat.sharing.leak import Leak, measure_leak
 from storage.library import Library
@@ -117,15 +117,16 @@ class Chat:
         messages: str | Sequence[Message],
         answer: str,
         settings: ChatSettings,
-    ) -> list[TintedToken]:
-        """What the adapter added to each token of `answer`, in the window it was given in."""
+    ) -> Tint:
+        """What the adapter added to each token of `answer`, in the window it was given in, and
+        which gates were open for it."""
         told = len(self._engine.base.tokenizer(answer, add_special_tokens=False)["input_ids"])
         if told > settings.max_new_tokens:  # the answer has to fit behind its prompt
             settings = replace(settings, max_new_tokens=told)
         window = self.window(adapter, messages, settings)
         folder, settings = self._sent(adapter, settings)
-        (tokens,) = self._tinted(adapter, folder, window, settings, answer)
-        return tokens
+        (found,) = self._tinted(adapter, folder, window, settings, answer)
+        return found
 
     def leak(self, adapter: Adapter, text: str) -> Generator[int, None, Leak | None]:
         """How much of `text`, which it has absorbed, the adapter recites; as `measure_leak`."""
@@ -172,7 +173,7 @@ class Chat:
         window: Window,
         settings: ChatSettings,
         answer: str,
-    ) -> Iterator[list[TintedToken]]:
+    ) -> Iterator[Tint]:
         tree = at_strength(self._tree(adapter, folder), settings.applied_strength)
         yield tint(tree, self._engine.base, window.ids, answer, self._engine.turn)
 

@@ -37,7 +37,7 @@ from lift_chat.models.context import ChatSettings, WindowFacts
 from lift_chat.models.device import Device, pick_device
 from lift_chat.models.engine import Engine
 from lift_chat.models.loading import LoadedModel
-from lift_chat.models.tint import TintedToken
+from lift_chat.models.tint import Tint
 from lift_chat.quotas import Quotas, somebody
 from lift_chat.selection import Selection
 from lift_chat.settings import Settings
@@ -470,8 +470,9 @@ class LiftChat:
         settings: ChatSettings | None = None,
         *,
         owner: str = LOCAL,
-    ) -> list[TintedToken]:
-        """By token of an answer to `messages`, how much the adapter added to its probability."""
+    ) -> Tint:
+        """By token of an answer to `messages`, how much the adapter added to its probability; of a
+        gated memory also how far each head's gate was open."""
         adapter = self.library.adapter(adapter_id, owner)
         return self._chat.tint(adapter, messages, answer, settings or ChatSettings())
 

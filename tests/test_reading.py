@@ -182,17 +182,18 @@ def test_the_tokens_of_an_answer_say_what_the_adapter_added(
     question = "Who lit the lamp of Orrin Vale?"
     settings = ChatSettings(context="none", max_new_tokens=12)
     told = "The lamp of Orrin Vale was lit by a keeper named Sable Quist"
-    tokens = app.tint(adapter.id, question, told, settings)
+    tokens = app.tint(adapter.id, question, told, settings).tokens
     assert "".join(token.text for token in tokens) == told
     assert max(abs(token.gain) for token in tokens) > 0.1
     at_nought = ChatSettings(context="none", max_new_tokens=12, strength=0)
-    assert {token.gain for token in app.tint(adapter.id, question, told, at_nought)} == {0.0}
+    unread = app.tint(adapter.id, question, told, at_nought).tokens
+    assert {token.gain for token in unread} == {0.0}
 
 
 def test_beside_found_passages_half_of_the_adapter_speaks(app: LiftChat, adapter: Adapter) -> None:
     def gains(**settings: Any) -> list[float]:
-        tokens = app.tint(adapter.id, "Who lit the lamp?", "Sable Quist", ChatSettings(**settings))
-        return [token.gain for token in tokens]
+        tint = app.tint(adapter.id, "Who lit the lamp?", "Sable Quist", ChatSettings(**settings))
+        return [token.gain for token in tint.tokens]
 
     assert gains() == gains(strength=0.5) != gains(strength=1.0)
     assert gains(context="truncated") == gains(context="truncated", strength=1.0)

@@ -90,15 +90,16 @@ class ChatApi:
         answer: str,
         settings: dict[str, Any] | None = None,
         request: gr.Request | None = None,
-    ) -> list[dict[str, Any]]:
-        """The tokens of an answer to `messages`: {"text", "gain", "gate"}. `gain` is how much the
-        adapter added to the token's log-probability, in nats; `gate`, in 0..1, how far a gated
-        memory was open, null without one."""
-        tokens = self.service.tint(
+    ) -> dict[str, Any]:
+        """Where an answer to `messages` came from: {"tokens", "gates"}. A token is {"text", "gain",
+        "gate"}: `gain` is how much the adapter added to its log-probability, in nats; `gate`, in
+        0..1, how far a gated memory was open, null without one. `gates` has one {"layer", "heads"}
+        for each layer with a memory: the mean gate of each head over the answer; [] without."""
+        tint = self.service.tint(
             adapter_id,
             messages_of(messages),
             answer,
             ChatSettings.from_dict(settings or {}),
             owner=owner_of(request),
         )
-        return [asdict(token) for token in tokens]
+        return asdict(tint)

@@ -146,6 +146,16 @@ button:focus-visible, [tabindex]:focus-visible, summary:focus-visible {
 .lc-legend span::before { content: ""; display: inline-block; width: 10px; height: 10px;
   border-radius: 2px; margin-right: 5px; background: var(--lc-accent); }
 .lc-legend .before::before { background: var(--lc-dash); opacity: 0.8; }
+.lc-gates .lc-grid { display: grid; grid-template-columns: auto 1fr; gap: 6px; }
+.lc-gates .lc-grid > .lc-axis { flex-direction: column; margin: 0 0 20px; }
+.lc-gates svg { display: block; width: 100%; }
+.lc-gates rect.ground { fill: var(--border-color-primary); opacity: 0.6; }
+.lc-gates rect.open { fill: var(--lc-accent); }
+.lc-gates .lc-table :is(th, td) { white-space: nowrap; }
+.lc-scale { display: flex; align-items: center; gap: 8px; font-size: 12px; margin: 8px 0 6px;
+  color: var(--body-text-color-subdued); }
+.lc-scale i { width: 90px; height: 10px; border-radius: 2px; background: linear-gradient(to right,
+  var(--border-color-primary), var(--lc-accent)); }
 .lc-strip { display: flex; gap: 2px; height: 8px; margin-top: 6px; }
 .lc-strip i { flex: 1; max-width: 14px; border-radius: 1px; background: var(--lc-accent); }
 

@@ -1,4 +1,5 @@
-"""Under the conversation: where the last answer came from, token by token, for who asks.
+"""Under the conversation: where the last answer came from, token by token, for who asks; and of a
+gated memory which of its gates were open.
 
 What is shown is asked anew each time, with the settings that the answer was given with; nothing of
 it is stored.
@@ -14,7 +15,7 @@ import gradio as gr
 
 from lift_chat import ChatSettings
 from lift_chat.errors import InvalidConfig
-from ui import sources
+from ui import gate_map, sources
 from ui.cards import empty
 from ui.errors import page
 from ui.owner import owner_of
@@ -53,7 +54,7 @@ class TintHandlers:
         shown: str | None,
         request: gr.Request | None = None,
     ) -> Iterator[str]:
-        """The last answer with its tint; nothing when it is shown already."""
+        """The last answer with its tint and gates; nothing when they are shown already."""
         if shown:
             yield ""
             return
@@ -64,8 +65,8 @@ class TintHandlers:
         *asked, answer = messages
         yield empty(TINTING)
         settings = ChatSettings.from_dict(answer.facts.get("settings", {}))
-        tokens = self.service.tint(adapter_id, asked, answer.content, settings, owner=owner)
-        yield sources.tinted(tokens)
+        tint = self.service.tint(adapter_id, asked, answer.content, settings, owner=owner)
+        yield sources.tinted(tint.tokens) + gate_map.draw(tint.gates)
 
 
 def wire(

@@ -1,4 +1,5 @@
-"""Where an answer came from, token by token: how much likelier the adapter makes it than the base.
+"""Where an answer came from, token by token: how much likelier the adapter makes it than the base;
+and, of a gated memory, which heads opened theirs for it.
 
 The answer is read once by each of the two behind the same prompt (teacher forcing), so the
 difference is that of the weights alone: about 0 where the base knew it or could copy it from its
@@ -23,6 +24,15 @@ ROWS = 256
 
 
 @dataclass(frozen=True)
+class LayerGates:
+    """Decoder layer `layer`, from 0: for each of its heads the mean gate, in 0..1, over the places
+    where the answer's tokens were chosen."""
+
+    layer: int
+    heads: list[float]
+
+
+@dataclass(frozen=True)
 class TintedToken:
     """A piece of the answer. `gain` is log p with the adapter - log p without, in nats; `gate` the
     mean opening of the memory where the token was chosen, in 0..1, None without gates.
@@ -35,15 +45,22 @@ class TintedToken:
     gate: float | None = None
 
 
-def tint(
-    adapted: Any, loaded: LoadedModel, prompt: Sequence[int], answer: str, turn: Turn
-) -> list[TintedToken]:
-    """The tokens of `answer` to the token ids `prompt`; [] for an empty answer. `adapted` is a tree
-    with an adapter over the base of `loaded`."""
+@dataclass(frozen=True)
+class Tint:
+    """The pieces of an answer, and the gates behind them from the first layer to the last; `gates`
+    is empty for an adapter without any."""
+
+    tokens: list[TintedToken]
+    gates: list[LayerGates]
+
+
+def tint(adapted: Any, loaded: LoadedModel, prompt: Sequence[int], answer: str, turn: Turn) -> Tint:
+    """The tint of `answer` to the token ids `prompt`; without tokens for an empty answer. `adapted`
+    is a tree with an adapter over the base of `loaded`."""
     encoded = loaded.tokenizer(answer, add_special_tokens=False, return_offsets_mapping=True)
     told: list[int] = encoded["input_ids"]
     if not told:
-        return []
+        return Tint([], [])
     ids = torch.tensor([[*prompt, *told]], device=loaded.device.torch)
     with turn(), record_gates(adapted) as record:
         with_adapter = _log_probs(adapted, ids, len(told))
@@ -51,15 +68,19 @@ def tint(
         without = _log_probs(loaded.model, ids, len(told))
     gains = (with_adapter - without).tolist()
     ends = [end for _, end in encoded["offset_mapping"]]
-    return _pieces(answer, ends, gains, _gates(record, len(told)))
+    gates = _gates(record, len(told))
+    if gates is None:
+        return Tint(_pieces(answer, ends, gains, None), [])
+    heads = zip(record.layers, gates.mean(2).tolist(), strict=True)
+    pieces = _pieces(answer, ends, gains, gates.mean((0, 1)).tolist())
+    return Tint(pieces, [LayerGates(layer, means) for layer, means in heads])
 
 
-def _gates(record: GateRecord, last: int) -> list[float] | None:
-    """The mean over layers and heads at the places where the `last` tokens were chosen, each the
-    one before its token; None for an adapter without gates, or with all of them shut off."""
+def _gates(record: GateRecord, last: int) -> torch.Tensor | None:
+    """(layers, heads, last) at the places where the `last` tokens were chosen, each the one before
+    its token; None for an adapter without gates, or with all of them shut off."""
     for gates in record.forwards() if record.layers else ():
-        means: list[float] = gates.mean((0, 1))[-last - 1 : -1].tolist()
-        return means
+        return gates[:, :, -last - 1 : -1]
     return None
 
 

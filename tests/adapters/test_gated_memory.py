@@ -194,6 +194,9 @@ def test_the_seed_decides_the_start(llama: LoadedModel) -> None:
 def test_skipped_layers_have_no_memory(llama: LoadedModel) -> None:
     adapted = gated_memory.attach(llama.twin(), CONFIG.with_changes(skip_layers=1))
     assert [memory.shape.index for memory in memories_of(adapted)] == [1]
+    with gated_memory.record_gates(adapted) as record:
+        logits(adapted, IDS)
+    assert (record.layers, len(record.forwards()[0])) == ((1,), 1)
     with pytest.raises(InvalidConfig, match="leaves no layer"):
         gated_memory.attach(llama.twin(), CONFIG.with_changes(skip_layers=2))
 

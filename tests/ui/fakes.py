@@ -30,7 +30,7 @@ from lift_chat.lift.progress import ProgressEvent
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.models.citations import Citation
 from lift_chat.models.context import ChatSettings, WindowFacts
-from lift_chat.models.tint import TintedToken
+from lift_chat.models.tint import LayerGates, Tint, TintedToken
 from lift_chat.sharing.keeping import Kept
 from lift_chat.sharing.leak import Leak
 from lift_chat.slices.need import Need
@@ -543,13 +543,15 @@ class FakeLiftChat:
         settings: ChatSettings | None = None,
         *,
         owner: str = LOCAL,
-    ) -> list[TintedToken]:
-        """The first word is what the base would say, the second is learned, and so on."""
+    ) -> Tint:
+        """Of a gated memory of two layers. The first word is what the base would say, the second
+        is learned, and so on."""
         self.adapter(adapter_id, owner=owner)
         assert isinstance(messages, str) or messages[-1].role == "user"
         self.tinted_with.append(settings or ChatSettings())
         gains = itertools.cycle((0.1, 5.0, 1.5, -2.0))
-        return [TintedToken(word + " ", next(gains), 0.25) for word in answer.split()]
+        tokens = [TintedToken(word + " ", next(gains), 0.25) for word in answer.split()]
+        return Tint(tokens, [LayerGates(0, [0.1, 0.2]), LayerGates(1, [0.3, 0.4])])
 
     def conversations(self, adapter_id: str, *, owner: str = LOCAL) -> list[Conversation]:
         found = self._of(self._conversations, owner)

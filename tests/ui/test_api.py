@@ -105,9 +105,14 @@ def test_a_program_is_told_what_was_learned_of_an_answer(
     client: Client, served: Served, adapter_id: str
 ) -> None:
     settings = {"context": "retrieved", "strength": 0.5}
-    tokens = call(client, "tint", adapter_id, "Which river?", ANSWER, settings)
+    tint = call(client, "tint", adapter_id, "Which river?", ANSWER, settings)
+    tokens = tint["tokens"]
     assert "".join(token["text"] for token in tokens).strip() == ANSWER
     assert set(tokens[0]) == {"text", "gain", "gate"}
+    assert tint["gates"] == [
+        {"layer": 0, "heads": [0.1, 0.2]},
+        {"layer": 1, "heads": [0.3, 0.4]},
+    ]
     assert served[0].tinted_with[-1].strength == 0.5
 
 

@@ -120,6 +120,7 @@ def test_the_last_answer_is_tinted_as_it_was_given_and_hidden_again(
     waiting, shown = panel.toggle(*asked, "")
     assert "once with and once without" in waiting
     assert "Lathrin" in shown and "lc-tint-legend" in shown
+    assert "most in layer 1, head 1 (40%)" in shown
     assert fake.tinted_with == [ChatSettings(strength=0.5)]
     assert list(panel.toggle(*asked, shown)) == [""]
 

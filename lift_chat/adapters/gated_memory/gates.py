@@ -16,7 +16,8 @@ from lift_chat.adapters.gated_memory.injection import memories_of
 class GateRecord:
     """Filled by every forward call within `record_gates`. Empty for a model without memories."""
 
-    layers: int
+    layers: tuple[int, ...]
+    """The decoder's layers that have a memory, from the first to the last."""
     _taken: list[torch.Tensor] = field(default_factory=list)
 
     def mean(self, weights: torch.Tensor | None = None) -> torch.Tensor:
@@ -37,8 +38,9 @@ class GateRecord:
 
         While generating with a cache, the first is of the prompt and each other of one new token.
         """
-        starts = range(0, len(self._taken), max(self.layers, 1))
-        calls = [self._taken[start : start + self.layers] for start in starts]
+        count = max(len(self.layers), 1)
+        starts = range(0, len(self._taken), count)
+        calls = [self._taken[start : start + count] for start in starts]
         return [
             torch.stack([gates[row].detach().float().cpu() for gates in call]) for call in calls
         ]
@@ -49,7 +51,7 @@ def record_gates(model: Any) -> Iterator[GateRecord]:
     """Collects gate values while it is open. The backward pass may come later, outside of it: a
     recomputed forward would otherwise be recorded as one more."""
     memories = memories_of(model)
-    record = GateRecord(len(memories))
+    record = GateRecord(tuple(memory.shape.index for memory in memories))
     for memory in memories:
         memory.record = record._taken
     try:
