@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from lift_chat.lift.losses import IGNORE, Soft
 from lift_chat.models.loading import LoadedModel
-from lift_chat.models.prompts import Turn, assistant, end_of_turn, prompt_ids, told_ids
+from lift_chat.models.prompts import Turn, assistant, prompt_ids, told_ids
+from lift_chat.models.turns import end_of_turn, stop_ids
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def conversation(loaded: LoadedModel, turns: Sequence[Turn]) -> Sample | None:
     """
     ids = told_ids(loaded, turns)
     labels = [IGNORE] * len(ids)
-    stop = loaded.stop_ids() | {end_of_turn(loaded)}
+    stop = stop_ids(loaded)
     for index, turn in enumerate(turns):
         if turn["role"] != "assistant":
             continue
@@ -73,7 +74,7 @@ def conversation(loaded: LoadedModel, turns: Sequence[Turn]) -> Sample | None:
         start = len(asked)
         if ids[:start] != asked or ids[: len(told)] != told:
             return None
-        end = next((i for i in range(start, len(ids)) if ids[i] in stop), len(ids) - 1) + 1
+        end = next((i for i in range(start, len(told)) if ids[i] in stop), len(told) - 1) + 1
         labels[start:end] = ids[start:end]
     return Sample(tuple(ids), tuple(labels))
 

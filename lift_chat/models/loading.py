@@ -70,12 +70,6 @@ class LoadedModel:
         memo.update((id(buffer), buffer) for buffer in self.model.buffers())
         return copy.deepcopy(self.model, memo)
 
-    def stop_ids(self) -> frozenset[int]:
-        """Ids that end a reply."""
-        configured = self.model.generation_config.eos_token_id
-        listed = configured if isinstance(configured, list) else [configured]
-        return frozenset([*listed, self.tokenizer.eos_token_id]) - {None}
-
 
 def load_model(
     name: str, device: Device, *, cache: Path, revision: str | None, four_bit: bool

@@ -143,31 +143,6 @@ def told_ids(loaded: LoadedModel, turns: Sequence[Turn]) -> list[int]:
     return _template(loaded, turns, generate=False)
 
 
-def end_of_turn(loaded: LoadedModel) -> int:
-    """The token that the chat template puts behind what the assistant says; the tokenizer's end of
-    text where it puts none.
-
-    It is what two answers' conversations have in common at their end: what a template puts before
-    an answer may be special tokens too.
-    """
-    one, other = (told_ids(loaded, [user("?"), assistant(said)]) for said in ("Yes", "No"))
-    shared = 0
-    for a, b in zip(reversed(one), reversed(other), strict=False):
-        if a != b:
-            break
-        shared += 1
-    eos: int = loaded.tokenizer.eos_token_id
-    if shared == len(one):  # no answer is in it
-        return eos
-    stop, tail = loaded.stop_ids(), one[len(one) - shared :]
-    return next((token for token in tail if token in stop or _special(loaded, token)), eos)
-
-
-def _special(loaded: LoadedModel, token: int) -> bool:
-    shown, hidden = (loaded.tokenizer.decode([token], skip_special_tokens=s) for s in (False, True))
-    return bool(shown != hidden)
-
-
 def _template(loaded: LoadedModel, turns: Sequence[Turn], *, generate: bool) -> list[int]:
     encoded = loaded.tokenizer.apply_chat_template(
         list(turns), add_generation_prompt=generate, enable_thinking=False, return_dict=True

@@ -22,6 +22,7 @@ from lift_chat.models.context import ChatSettings
 from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.prefix import Prefix, read, step
+from lift_chat.models.turns import stop_ids
 
 UNFINISHED = "\ufffd"
 
@@ -61,7 +62,7 @@ def _tokens(
     prefix: Prefix,
 ) -> Iterator[int]:
     model.eval()
-    stop = loaded.stop_ids()
+    stop = stop_ids(loaded)
     processors, sample = _processors(settings, len(prompt))
     random = torch.Generator().manual_seed(settings.seed)
     seen = torch.tensor([list(prompt)], device=loaded.device.torch)

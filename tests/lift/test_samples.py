@@ -97,6 +97,20 @@ THINKING = (
 )
 
 
+ENDLESS = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
+"""Ends no turn with a token of its own."""
+
+
+def test_of_a_template_that_ends_no_turn_nothing_of_the_next_one_is_learned(
+    tiny: LoadedModel,
+) -> None:
+    turns = [user("Who?"), assistant("Sable."), user("What froze?"), assistant("The oil.")]
+    template = ENDLESS + "{% if add_generation_prompt %}assistant: {% endif %}"
+    sample = conversation(templated(tiny, template), turns)
+    assert sample is not None
+    assert labelled(tiny, sample) == "Sable.\nThe oil.\n"
+
+
 def test_a_template_that_rewrites_earlier_turns_gives_no_conversation(tiny: LoadedModel) -> None:
     assert conversation(templated(tiny, FORGETFUL), TURNS[:2]) is not None
     assert conversation(templated(tiny, FORGETFUL), TURNS) is None
@@ -139,7 +153,7 @@ def test_a_conversation_ends_its_turns_as_an_answer_alone_does(tiny: LoadedModel
 @pytest.mark.parametrize(
     "template",
     [
-        "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}",
+        ENDLESS,
         "{% for m in messages %}{% if m['role'] == 'user' %}<user>{{ m['content'] }}{% endif %}"
         "{% endfor %}<assistant>",
     ],

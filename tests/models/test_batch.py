@@ -9,6 +9,7 @@ from lift_chat.adapters import kinds
 from lift_chat.models.batch import generate
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.prompts import question_ids
+from lift_chat.models.turns import stop_ids
 from tests.conftest import ASKED, QUICK, TALE, no_turn
 
 MOST = 16
@@ -29,7 +30,7 @@ def alone(tiny: LoadedModel, model: Any, prompt: list[int]) -> list[int]:
     for _ in range(MOST):
         with torch.no_grad():
             token = int(model(input_ids=torch.tensor([ids])).logits[0, -1].argmax())
-        if token in tiny.stop_ids():
+        if token in stop_ids(tiny):
             break
         ids.append(token)
     return ids[len(prompt) :]

@@ -24,6 +24,7 @@ from lift_chat.models.loading import LoadedModel
 from lift_chat.models.prompts import MARKER, question_ids
 from lift_chat.models.rows import Rows, padded_left, padded_right
 from lift_chat.models.stems import Stem, groups
+from lift_chat.models.turns import stop_ids
 from storage.records import StudyItem
 
 AGREEMENT = 0.5
@@ -164,7 +165,7 @@ def _hear(  # who is asked what, in which order
 
     Only the positions that predict an answer's token reach the head.
     """
-    stop, reading = loaded.stop_ids(), Rows(decoder_of(model), loaded.device.torch)
+    stop, reading = stop_ids(loaded), Rows(decoder_of(model), loaded.device.torch)
     asked = [(prompts[row][stem.shared :], answers[row]) for stem in group for row in stem.rows]
     with turn():
         if any(stem.shared for stem in group):
