@@ -38,6 +38,7 @@ from lift_chat.lift.surroundings import Surroundings
 from lift_chat.models.device import pick_device
 from lift_chat.models.loading import LoadedModel
 from lift_chat.settings import Settings
+from lift_chat.steps import finished
 from storage.records import StudyItem
 
 WINDOWS: tuple[WindowName, ...] = ("closed", "truncated", "retrieved")
@@ -97,12 +98,7 @@ class Bench:
             writing = write_items(
                 self.loaded, document.title, document.text, config, turn=nullcontext
             )
-            while True:
-                try:
-                    next(writing)
-                except StopIteration as stop:
-                    self._written[key] = stop.value.items
-                    break
+            self._written[key] = finished(writing).items
         return self._written[key]
 
     def _scores(self, models: Sequence[Any]) -> dict[str, Any]:

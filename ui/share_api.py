@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from lift_chat.sharing.leak import finished
+from lift_chat.steps import finished
 from ui.errors import endpoint
 from ui.outbox import exported
 from ui.owner import owner_of, token_of

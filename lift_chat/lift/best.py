@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from lift_chat.lift.checkpoint import outdated
 from lift_chat.lift.train import TrainState
 
 NAME = "best-{:08d}.safetensors"
@@ -39,11 +40,8 @@ class Best:
         draft = target.with_suffix(".draft")
         save_file(tensors, draft, metadata=facts)
         os.replace(draft, target)
-        # One of a later step is left from before the run went back or started over.
-        kept = [other for other in self._files() if other <= target][:2]
-        for other in self._files():
-            if other not in kept:
-                other.unlink()
+        for other in outdated(self._files(), target):
+            other.unlink()
 
     def take(self, state: TrainState) -> None:
         """Gives `state` the best weights; nothing changes if it has them."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,12 +55,19 @@ def save_checkpoint(folder: Path, state: TrainState, facts: Facts) -> Path:
     seal = {name: sha256_of(target / name) for name in (STATE, FACTS)}
     write_file(target / COMPLETE, json.dumps(seal).encode())
     sync_folder(folder)
-    # A later step is damaged or another run's: it must not take the place of one that counts.
-    kept = [other for other in _folders(folder) if other <= target][:KEEP]
-    for other in _folders(folder):
-        if other not in kept:
-            shutil.rmtree(other, ignore_errors=True)
+    for other in outdated(_folders(folder), target):
+        shutil.rmtree(other, ignore_errors=True)
     return target
+
+
+def outdated(found: Sequence[Path], newest: Path) -> list[Path]:
+    """Of what is named by its step, newest first, all that need not be kept beside `newest`.
+
+    A later step is damaged, another run's, or from before this one went back: it must not take the
+    place of one that counts.
+    """
+    kept = [path for path in found if path <= newest][:KEEP]
+    return [path for path in found if path not in kept]
 
 
 def restore_checkpoint(

@@ -23,6 +23,7 @@ from lift_chat.lift.study.writer import Writer
 from lift_chat.lift.study.writing import WritingProgress, Written, write_items
 from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
+from lift_chat.steps import retold
 from storage.files import write_file
 from storage.records import StudyItem
 
@@ -140,18 +141,18 @@ def _written(
     first_epoch: Callable[[Sequence[Checked]], None] | None,
 ) -> Generator[ProgressEvent, None, list[Checked]]:
     found = 0
-    while True:
-        try:
-            progress = next(writing)
-        except StopIteration as stop:
-            written = stop.value
-            studies.counts = written.metrics()
-            return list(written.checked)
+
+    def tell(progress: WritingProgress) -> ProgressEvent:
+        nonlocal found
         found += len(progress.items)
         if first_epoch is not None and progress.items:
             first_epoch(progress.items)
         note = f"{found} questions so far. {progress.message}".strip()
-        yield ProgressEvent("writing", progress.done, progress.total, message=note)
+        return ProgressEvent("writing", progress.done, progress.total, message=note)
+
+    written = yield from retold(writing, tell)
+    studies.counts = written.metrics()
+    return list(written.checked)
 
 
 def _heard(

@@ -28,6 +28,7 @@ from lift_chat.models.excerpt import TokenPlaces
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.prompts import GAP, MARKER, question_ids
 from lift_chat.reader.lessons import MOST_CHARACTERS, Asked, ReadingDocument
+from lift_chat.steps import retold
 from storage.passages import PassageIndex
 from storage.records import Message, Page
 
@@ -179,15 +180,10 @@ def _write(
     """Adds to `counts` what became of the questions written about the document's beginning."""
     config = LiftConfig(study="passages", passage_tokens=PASSAGE_TOKENS)
     writing = write_items(loaded, document.title, _beginning(document), config, turn=turn)
-    while True:
-        try:
-            next(writing)
-        except StopIteration as end:
-            written = end.value.metrics()
-            break
-        yield sign
+    written = yield from retold(writing, lambda _: sign)
+    facts = written.metrics()
     for name in counts:
-        counts[name] += written[name]
+        counts[name] += facts[name]
 
 
 def _beginning(document: ReadingDocument) -> str:

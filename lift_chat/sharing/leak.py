@@ -130,16 +130,6 @@ def measure_leak(
     )
 
 
-def finished(measuring: Generator[int, None, Leak | None]) -> Leak | None:
-    """What a measurement returns, for whoever does not watch it."""
-    while True:
-        try:
-            next(measuring)
-        except StopIteration as end:
-            leak: Leak | None = end.value
-            return leak
-
-
 def _passages(ids: torch.Tensor, draw: Draw) -> Iterator[torch.Tensor]:
     """(1, prompt_tokens + tokens) each."""
     for start in draw.starts(ids.shape[1]):

@@ -23,10 +23,11 @@ from lift_chat.sharing.base_origin import BaseOrigin, servable
 from lift_chat.sharing.card import model_card
 from lift_chat.sharing.card_facts import CardFacts, require_repository
 from lift_chat.sharing.exchange import shared_facts
-from lift_chat.sharing.leak import Leak, finished
+from lift_chat.sharing.leak import Leak
 from lift_chat.sharing.loading_code import READER_FOLDER
 from lift_chat.sharing.parcel import pack
 from lift_chat.sharing.vllm import Serving, write_vllm
+from lift_chat.steps import finished
 from storage.hub.repository import Pushed, Token, push
 from storage.library import Library
 from storage.records import Adapter, Document
