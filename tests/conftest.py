@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -131,6 +133,13 @@ def make_model(folder: Path, *, layers: int = 2, seed: int = 0, text: str = TALE
 
 def load(folder: Path) -> LoadedModel:
     return load_model(str(folder), CPU, cache=folder.parent, revision=None, four_bit=False)
+
+
+def templated(loaded: LoadedModel, template: str) -> LoadedModel:
+    """The same model with another chat template, and a tokenizer of its own."""
+    tokenizer = copy.deepcopy(loaded.tokenizer)
+    tokenizer.chat_template = template
+    return replace(loaded, tokenizer=tokenizer)
 
 
 @pytest.fixture(scope="session")

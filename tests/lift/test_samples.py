@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import copy
-from dataclasses import replace
-from typing import Any
-
 import pytest
 
 from lift_chat.lift.losses import IGNORE
@@ -18,7 +14,7 @@ from lift_chat.lift.samples import (
 )
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.prompts import assistant, prompt_ids, question_ids, user
-from tests.conftest import ASKED
+from tests.conftest import ASKED, templated
 
 TURNS = [
     user("Who was the keeper?"),
@@ -33,12 +29,6 @@ def labelled(tiny: LoadedModel, sample: Sample) -> str:
     for token, label in zip(sample.ids, sample.labels, strict=True):
         assert label in (token, IGNORE)
     return str(tiny.tokenizer.decode([label for label in sample.labels if label != IGNORE]))
-
-
-def templated(tiny: LoadedModel, template: str) -> LoadedModel:
-    tokenizer: Any = copy.deepcopy(tiny.tokenizer)
-    tokenizer.chat_template = template
-    return replace(tiny, tokenizer=tokenizer)
 
 
 def test_a_window_predicts_each_token_from_those_before_it() -> None:

@@ -9,7 +9,7 @@ from lift_chat.models.context import ChatSettings, Source, assemble
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.prompts import assistant, frame, prompt_ids, question_ids, told_ids, user
 from storage.records import Message, Page
-from tests.conftest import ASKED, TALE
+from tests.conftest import ASKED, TALE, templated
 
 TITLE = "The Lamp of Orrin Vale"
 SOURCE = Source(TITLE, [Page(1, "1", 0, len(TALE), TALE)])
@@ -73,3 +73,29 @@ def test_a_request_shows_its_passage_and_names_the_form_of_the_reply(name: str) 
     assert "Question: ..." in request and "Answer: ..." in request
     assert ("Write 7 questions" in request) == (name in ("questions", "end", "end-alone"))
     assert ("Before." in text) == (name in ("end", "across"))
+
+
+def test_a_model_that_can_think_is_asked_not_to(tiny: LoadedModel) -> None:
+    thinking = templated(
+        tiny,
+        "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}<end>{% endfor %}"
+        "{% if add_generation_prompt %}<assistant>"
+        "{% if enable_thinking is defined and not enable_thinking %}No thoughts.{% endif %}"
+        "{% endif %}",
+    )
+    asked = thinking.tokenizer.decode(question_ids(thinking, TITLE, "Who?", TALE))
+    assert asked.endswith("<assistant>No thoughts.")
+
+
+def test_nothing_is_said_in_a_system_turn(tiny: LoadedModel) -> None:
+    strict = templated(
+        tiny,
+        "{% for m in messages %}{% if m['role'] == 'system' %}"
+        "{{ raise_exception('System role not supported') }}{% endif %}"
+        "<{{ m['role'] }}>{{ m['content'] }}<end>{% endfor %}"
+        "{% if add_generation_prompt %}<assistant>{% endif %}",
+    )  # as Gemma's does
+    talk = [Message("user", "Who?"), Message("assistant", "Sable."), Message("user", "When?")]
+    shown = assemble(strict, SOURCE, talk, ChatSettings(context="truncated", max_new_tokens=32))
+    told = strict.tokenizer.decode(shown.ids)
+    assert told.startswith("<user>") and "lamp of Orrin Vale" in told

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import copy
-from dataclasses import replace
-
 import pytest
 import torch
 from tokenizers import AddedToken
@@ -14,7 +11,7 @@ from lift_chat.models.loading import LoadedModel
 from lift_chat.models.prompts import question_ids
 from lift_chat.models.reply import decode
 from lift_chat.models.turns import end_of_turn, stop_ids
-from tests.conftest import no_turn
+from tests.conftest import no_turn, templated
 
 GREEDY = ChatSettings(max_new_tokens=24, repetition_penalty=1.0)
 
@@ -41,14 +38,14 @@ def ended(tiny: LoadedModel, said: list[int]) -> LoadedModel:
     that none of its own settings knows, as with some of Gemma's copies."""
     token = next(one for one in said[4:] if one not in said[:4])
     name = tiny.tokenizer.convert_ids_to_tokens(token)
-    tokenizer = copy.deepcopy(tiny.tokenizer)
-    tokenizer.add_tokens([AddedToken(name, special=True)], special_tokens=True)
-    tokenizer.chat_template = (
+    ended = templated(
+        tiny,
         "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}" + name + "{% endfor %}"
-        "{% if add_generation_prompt %}<assistant>{% endif %}"
+        "{% if add_generation_prompt %}<assistant>{% endif %}",
     )
-    assert tokenizer.convert_tokens_to_ids(name) == token
-    return replace(tiny, tokenizer=tokenizer)
+    ended.tokenizer.add_tokens([AddedToken(name, special=True)], special_tokens=True)
+    assert ended.tokenizer.convert_tokens_to_ids(name) == token
+    return ended
 
 
 def test_a_reply_ends_where_the_template_ends_a_turn(
