@@ -20,6 +20,7 @@ from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from lift_chat.adapters.folder import read_config, read_shapes, read_tensors, write_adapter
 from lift_chat.adapters.lora_config import describes, parse
 from lift_chat.adapters.lora_fit import layers_of, misfit
+from lift_chat.adapters.lora_linear import LeanLinear
 from lift_chat.errors import AdapterMismatch
 from lift_chat.lift.recipe import LiftConfig, Targets
 from lift_chat.models.loading import BaseIdentity
@@ -55,7 +56,7 @@ def attach(twin: Any, config: LiftConfig) -> PeftModel:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return get_peft_model(twin, lora, autocast_adapter_dtype=False)
+        return _adapted(twin, lora)
 
 
 def save(adapted: PeftModel, folder: Path, identity: BaseIdentity) -> None:
@@ -81,11 +82,19 @@ def load(twin: Any, folder: Path, *, without: Path | None = None) -> PeftModel:
     """
     if reason := misfit_of(twin, folder):
         raise AdapterMismatch(reason)
-    adapted = get_peft_model(twin, parse(read_config(folder)), autocast_adapter_dtype=False)
+    adapted = _adapted(twin, parse(read_config(folder)))
     set_peft_model_state_dict(adapted, read_tensors(folder))
     if without is not None:
         _take_away(adapted, without)
     return adapted.eval().requires_grad_(False)
+
+
+def _adapted(twin: Any, config: LoraConfig) -> PeftModel:
+    config._register_custom_module({torch.nn.Linear: LeanLinear})
+    adapted = get_peft_model(twin, config, autocast_adapter_dtype=False)
+    # An answer sets the strength at each token, and walking the whole tree takes milliseconds.
+    adapted.lora_layers = [one for one in adapted.modules() if isinstance(one, LoraLayer)]
+    return adapted
 
 
 def misfit_of(model: Any, folder: Path) -> str:
@@ -110,9 +119,8 @@ def set_strength(adapted: PeftModel, strength: float) -> None:
 
 
 def _scale(adapted: PeftModel, name: str, strength: float) -> None:
-    for module in adapted.modules():
-        if isinstance(module, LoraLayer):
-            module.set_scale(name, strength)
+    for layer in adapted.lora_layers:
+        layer.set_scale(name, strength)
 
 
 def owns(adapted: Any) -> bool:
