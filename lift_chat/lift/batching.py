@@ -43,6 +43,14 @@ class MicroBatch:
             rows.append([sample.labelled * weight / size] * size + [0.0] * (width - size))
         return torch.tensor(rows, device=device)
 
+    def parts(self, most_tokens: int) -> list[MicroBatch]:
+        """The same samples in smaller batches, padded to at most `most_tokens` each, or of one
+        sample that is longer; the sum of their gradients is the same."""
+        return [
+            MicroBatch([self.samples[i] for i in rows], [self.weights[i] for i in rows])
+            for rows in batches([len(sample.ids) for sample in self.samples], most_tokens)
+        ]
+
     @property
     def soft(self) -> list[Soft]:
         return [sample.soft for sample in self.samples if sample.soft is not None]

@@ -2,12 +2,14 @@
 
 What a step trains on follows from the plan and the step's number alone, so a state is the
 adapter, the optimizer and one integer. The loop knows nothing of jobs, files or threads; the
-device is borrowed for one micro-batch at a time through `turn`, so that a chat gets its share.
+device is borrowed for one micro-batch at a time through `turn`, so that a chat gets its share; as
+long as somebody chats, micro-batches are as small as they can be.
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -22,6 +24,10 @@ from lift_chat.lift.optimizer import MasterAdamW, rate
 from lift_chat.lift.progress import ProgressEvent
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.models.device import Turn
+
+SHARED_TOKENS = 256
+"""A micro-batch holds no more, or one sample, while somebody else wants the device: each turn of a
+chat waits for one."""
 
 
 class Plan(Protocol):
@@ -180,8 +186,13 @@ def _accumulate(
     decoder = decoder_of(state.adapted)
     shown = 0.0, 0.0
     most = state.micro_batch * state.config.segment_tokens
-    for batch in micro_batches(units, most):
-        with turn(), record_gates(state.adapted) as gates:
+    left = deque(micro_batches(units, most))
+    while left:
+        with turn() as shared, record_gates(state.adapted) as gates:
+            batch = left.popleft()
+            if shared:
+                batch, *rest = batch.parts(SHARED_TOKENS)
+                left.extendleft(reversed(rest))
             ids, labels, weights = batch.tensors(state.device)
             hidden = decoder(input_ids=ids, use_cache=False).last_hidden_state
             if batch.soft:

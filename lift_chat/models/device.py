@@ -13,8 +13,9 @@ import torch
 
 from lift_chat.errors import ModelUnavailable
 
-Turn = Callable[[], AbstractContextManager[None]]
-"""Borrows the device for one micro-batch or one token; everything that computes takes turns."""
+Turn = Callable[[], AbstractContextManager[bool | None]]
+"""Borrows the device for one micro-batch or one token; everything that computes takes turns. Says
+whether somebody else wants it too, these seconds: who could hold it for long then does not."""
 
 
 BF16_GAIN = 1.5

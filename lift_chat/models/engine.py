@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,26 +27,42 @@ from lift_chat.models.loading import BaseIdentity, LoadedModel
 from lift_chat.models.prefix import Prefix
 from storage.records import Adapter
 
+SHARED_SECONDS = 20.0
+"""Who asked for the device this short a while ago is about to ask again: a token of an answer, or
+the next question."""
+
 
 class FairLock:
     """A mutex that is granted in the order of asking; `threading.Lock` promises no order, and a
-    training loop that releases and asks again at once would keep a chat waiting."""
+    training loop that releases and asks again at once would keep a chat waiting.
 
-    def __init__(self) -> None:
+    Whoever gets it is told whether another thread asked for it lately.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._mutex = threading.Lock()
         self._waiting: deque[threading.Lock] = deque()
         self._held = False
+        self._asked: dict[int, float] = {}
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def turn(self) -> Iterator[bool]:
         self._acquire()
         try:
-            yield
+            yield self._is_shared()
         finally:
             self._release()
 
+    def _is_shared(self) -> bool:
+        with self._mutex:
+            since = self._clock() - SHARED_SECONDS
+            self._asked = {who: at for who, at in self._asked.items() if at > since}
+            return not self._asked.keys() <= {threading.get_ident()}
+
     def _acquire(self) -> None:
         with self._mutex:
+            self._asked[threading.get_ident()] = self._clock()
             if not self._held:
                 self._held = True
                 return
@@ -95,10 +112,10 @@ class Engine:
             return self._loaded
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """The device, for a short while."""
-        with self._lock.turn():
-            yield
+    def turn(self) -> Iterator[bool]:
+        """The device, for a short while; and whether somebody else wants it too."""
+        with self._lock.turn() as shared:
+            yield shared
 
     def adapted(self, adapter: Adapter, folder: Callable[[], Path]) -> Any:
         """The chat tree with this adapter on it, at the strength it was trained with; switching

@@ -59,12 +59,12 @@ class Budget:
         """`turn`, as long as there is time. Raises `TimeUp` from then on."""
 
         @contextmanager
-        def granted() -> Iterator[None]:
+        def granted() -> Iterator[bool | None]:
             started = self._clock()
             if started + GROWTH * max(self._latest) + self._saving > self._end:
                 raise TimeUp
-            with turn():
-                yield
+            with turn() as shared:
+                yield shared
             self._latest.append(self._clock() - started)
 
         return granted

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +21,20 @@ from lift_chat.lift.questions import QuestionSamples, Taught
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.samples import Sample, answer_ids, behind, window
 from lift_chat.lift.tokens import tokenize
-from lift_chat.lift.train import Fit, TrainState, _accumulate, mean_loss, run_slice, study_once
+from lift_chat.lift.train import (
+    SHARED_TOKENS,
+    Fit,
+    TrainState,
+    _accumulate,
+    mean_loss,
+    run_slice,
+    study_once,
+)
+from lift_chat.models.context import ChatSettings
+from lift_chat.models.device import Turn
+from lift_chat.models.engine import Engine
 from lift_chat.models.loading import LoadedModel
+from lift_chat.models.reply import decode
 from tests.conftest import TALE, facts, no_turn
 
 CONFIG = LiftConfig(
@@ -150,12 +163,14 @@ def test_a_device_too_small_for_one_window_ends_with_one_sentence(tiny: LoadedMo
         list(run_slice(begin(tiny), Scarce(99).turn))
 
 
-def first_step(state: TrainState, units: list[Unit]) -> tuple[float | None, list[torch.Tensor]]:
+def first_step(
+    state: TrainState, units: list[Unit], turn: Turn = no_turn
+) -> tuple[float | None, list[torch.Tensor]]:
     """Shown loss and gradients of one step, of an adapter that is not at its start any more."""
     torch.manual_seed(8)
     state.optimizer.load_masters([m + 0.02 * torch.randn_like(m) for m in state.optimizer.masters])
     state.adapted.train()
-    loss = _accumulate(state, FrozenHead(state.adapted), units, no_turn)
+    loss = _accumulate(state, FrozenHead(state.adapted), units, turn)
     found = []
     for parameter in state.optimizer.parameters:
         assert parameter.grad is not None
@@ -189,6 +204,78 @@ def test_a_steps_gradient_does_not_depend_on_the_micro_batch(
         assert other_loss == pytest.approx(loss, rel=1e-5)
         for ours, theirs in zip(gradients, others, strict=True):
             torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def trained_sizes(state: TrainState, turn: Turn) -> list[tuple[int, int]]:
+    """Trains; samples and padded tokens of each micro-batch."""
+    sizes: list[tuple[int, int]] = []
+    decoder = state.adapted.get_decoder()
+    hook = decoder.register_forward_pre_hook(
+        lambda _, args, inputs: sizes.append(inputs["input_ids"].shape), with_kwargs=True
+    )
+    list(run_slice(state, turn))
+    hook.remove()
+    return sizes
+
+
+@contextmanager
+def chatting(engine: Engine) -> Iterator[None]:
+    """Somebody asks the base one question after the other, and has begun to."""
+    begun, over = threading.Event(), threading.Event()
+
+    def ask() -> None:
+        prompt = tokenize(engine.base, TALE)[0, :40].tolist()
+        while not over.is_set():
+            for _ in decode(
+                engine.base.model, engine.base, prompt, ChatSettings(max_new_tokens=4), engine.turn
+            ):
+                begun.set()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    begun.wait()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_micro_batches_are_small_while_somebody_chats_and_the_adapter_is_the_same(
+    tiny: LoadedModel,
+) -> None:
+    config = CONFIG.with_changes(
+        study="passages", one_step_per_epoch=True, open_share=1.0, stride_tokens=8, epochs=2
+    )
+    alone, beside = (begin(tiny, config, windows=100) for _ in range(2))
+    whole = trained_sizes(alone, Engine(lambda: tiny).turn)
+    engine = Engine(lambda: tiny)
+    with chatting(engine):
+        small = trained_sizes(beside, engine.turn)
+    assert all(rows == 1 or rows * tokens <= SHARED_TOKENS for rows, tokens in small)
+    assert max(rows for rows, _ in small) > 1
+    assert all(rows * tokens > 4 * SHARED_TOKENS for rows, tokens in whole if tokens == 64)
+    for ours, theirs in zip(weights(alone), weights(beside), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_a_chat_that_comes_in_the_middle_of_a_step_shrinks_what_is_left_of_it(
+    tiny: LoadedModel,
+) -> None:
+    config = CONFIG.with_changes(study="passages", one_step_per_epoch=True, open_share=1.0)
+    units = mixed(tiny, config)
+    turns = iter([False, True])
+
+    @contextmanager
+    def turn() -> Iterator[bool]:
+        yield next(turns, False)
+
+    loss, gradients = first_step(begin(tiny, config, windows=100), units)
+    other_loss, others = first_step(begin(tiny, config, windows=100), units, turn)
+    assert next(turns, None) is None
+    assert other_loss == pytest.approx(loss, rel=1e-5)
+    for ours, theirs in zip(gradients, others, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
 def plain_loss(state: TrainState, sample: Sample) -> torch.Tensor:
@@ -240,6 +327,17 @@ def test_samples_without_a_label_are_left_out(tiny: LoadedModel) -> None:
     _, alone = first_step(state, [(full,)])
     _, beside = first_step(begin(tiny), [(full, blind)])
     assert all(torch.equal(a, b) for a, b in zip(alone, beside, strict=True))
+
+
+def test_parts_of_a_micro_batch_are_its_samples_with_their_weights() -> None:
+    units = [(window(range(n)),) for n in (64, 64, 20, 20, 20)]
+    (batch,) = micro_batches(units, 1000)
+    parts = batch.parts(40)
+    assert [[len(sample.ids) for sample in part.samples] for part in parts] == [
+        [64], [64], [20, 20], [20],
+    ]  # fmt: skip
+    pairs = [pair for part in parts for pair in zip(part.samples, part.weights, strict=True)]
+    assert pairs == list(zip(batch.samples, batch.weights, strict=True))
 
 
 def test_micro_batches_stay_within_their_tokens_and_keep_kinds_apart() -> None:

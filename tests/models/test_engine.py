@@ -14,7 +14,7 @@ from lift_chat.errors import AdapterMismatch
 from lift_chat.lift.recipe import AdapterName, LiftConfig
 from lift_chat.lift.tokens import tokenize
 from lift_chat.models.context import ChatSettings
-from lift_chat.models.engine import Engine, FairLock, at_strength
+from lift_chat.models.engine import SHARED_SECONDS, Engine, FairLock, at_strength
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.reply import decode
 from storage.records import Adapter
@@ -61,6 +61,49 @@ def test_a_chat_gets_in_between_two_steps_of_a_loop_that_never_rests() -> None:
     stop.set()
     thread.join()
     assert len(seen) == 50
+
+
+def test_who_has_the_device_is_told_of_others_and_not_of_itself() -> None:
+    now = 100.0
+    lock, told = FairLock(lambda: now), []
+
+    def ask() -> None:
+        with lock.turn() as shared:
+            told.append(shared)
+
+    def ask_elsewhere() -> None:
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join()
+
+    ask()
+    ask()
+    ask_elsewhere()
+    now += SHARED_SECONDS - 1
+    ask()
+    now += 1
+    ask()
+    assert told == [False, False, True, True, False]
+    ask_elsewhere()
+    assert told[-1]
+
+
+def test_who_waits_counts_already() -> None:
+    lock = FairLock()
+
+    def wait() -> None:
+        with lock.turn():
+            pass
+
+    with lock.turn() as shared:
+        thread = threading.Thread(target=wait)
+        thread.start()
+        while not lock._waiting:
+            pass
+    with lock.turn() as later:
+        pass
+    thread.join()
+    assert (shared, later) == (False, True)
 
 
 def test_an_error_in_a_turn_frees_the_device() -> None:
