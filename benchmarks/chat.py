@@ -1,12 +1,13 @@
-"""Seconds to the first token of a chat, with and without what it keeps, alone and beside a run.
+"""Seconds to the first token of a chat and tokens a second after it, alone and beside a run.
 
-    python -m benchmarks.chat [--rounds 3] [--seconds 20] [--out FILE.json]
+    python -m benchmarks.chat [--rounds 3] [--seconds 20] [--only-decoding] [--out FILE.json]
 
 Two turns of a conversation about the example, in each mode of the window, and about its first
 page, which fits whole. Both arms are given the same prompts, in turn, in one process: in one the
 document is read ahead where it can be, and the chat goes on from what it has read; in the other
 that is forgotten before every question. Then the same two turns again and again while a run trains
-in the same process. Prints a table; writes every measurement as JSON, and the table beside it.
+in the same process, and one long answer. Then decoding alone, and switching between two documents
+(`benchmarks.decoding`). Prints tables; writes every measurement as JSON, and the tables beside it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from benchmarks.decoding import beside as answer_beside
+from benchmarks.decoding import decoding, decoding_table, switch_table, switching
 from lift_chat import ChatSettings, LiftChat, LiftConfig, Message
 from lift_chat.examples import EXAMPLE, questions
 from lift_chat.models.context_mode import ContextMode
@@ -34,6 +37,7 @@ from storage.records import Adapter
 
 MODES: tuple[ContextMode, ...] = ("truncated", "retrieved", "none")
 ARMS = ("kept", "anew")
+DECODING = "decoding"
 QUICK = {"epochs": 1, "stride_tokens": 512, "rank": 16, "alpha": 32}
 """What the adapter has learned does not matter to how fast it answers."""
 
@@ -55,7 +59,8 @@ class First:
 
 @dataclass(frozen=True)
 class Stretch:
-    """A while of training, from one optimizer step to another, with or without a chat beside it."""
+    """A while of training, from one optimizer step to another, with or without a chat beside it;
+    `decoding_seconds` are those of one long answer."""
 
     arm: str
     steps: int
@@ -63,6 +68,7 @@ class Stretch:
     answers: int
     decoded: int
     first: list[float]
+    decoding_seconds: float
 
 
 def main() -> None:
@@ -72,8 +78,12 @@ def main() -> None:
         settings = Settings.from_flags(home=Path(home) / "library", threads=arguments.threads)
         with LiftChat.open(settings=settings) as app:
             book, page = _adapters(app, Path(home))
-            alone = list(_alone(app, book, page, arguments.rounds))
-            beside = list(_beside(app, book, arguments.seconds))
+            tokens = list(decoding(app, book))
+            switches = list(switching(app, (book, page)))
+            short = arguments.only_decoding
+            alone = [] if short else list(_alone(app, book, page, arguments.rounds))
+            arms = ("alone", DECODING) if short else ("alone", *ARMS, DECODING)
+            beside = list(_beside(app, book, arms, arguments.seconds))
             report = {
                 "date": datetime.now(UTC).strftime("%Y-%m-%d"),
                 "command": " ".join(["python -m benchmarks.chat", *sys.argv[1:]]),
@@ -84,9 +94,13 @@ def main() -> None:
                 "seconds": round(time.monotonic() - started),
                 "alone": [asdict(row) for row in alone],
                 "beside": [asdict(row) for row in beside],
+                "decoding": [asdict(row) for row in tokens],
+                "switches": [asdict(row) for row in switches],
             }
-    lines = [*_heading(report), *_alone_table(alone), "", *_beside_table(beside)]
-    table = "\n".join(lines) + "\n"
+    tables = [_alone_table(alone), _beside_table(beside)]
+    tables += [decoding_table(tokens), switch_table(switches)]
+    lines = [*_heading(report), *(line for table in tables if table for line in (*table, ""))]
+    table = "\n".join(lines)
     print(table)
     if arguments.out:
         Path(arguments.out).write_text(json.dumps(report, indent=1) + "\n")
@@ -97,6 +111,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=20.0, help="of each stretch of training")
+    parser.add_argument("--only-decoding", action="store_true", help="no first tokens")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", default=None)
     return parser.parse_args()
@@ -164,13 +179,16 @@ def _first(
         return First(name, arm, turn, tokens, time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def _beside(app: LiftChat, adapter: Adapter, seconds: float) -> Iterator[Stretch]:
-    """Two rounds of: training alone, with a chat that keeps, with one that reads anew."""
+def _beside(
+    app: LiftChat, adapter: Adapter, arms: tuple[str, ...], seconds: float
+) -> Iterator[Stretch]:
+    """Two rounds of: training alone, with a chat that keeps, with one that reads anew, with one
+    long answer."""
     config = LiftConfig.preset("skim", epochs=100, seed=1)
     job_id = app.absorb(adapter.document_id, config).id
     _next_step(app, job_id, 0)
     for _ in range(2):
-        for arm in ("alone", *ARMS):
+        for arm in arms:
             yield _stretch(app, job_id, adapter, arm, seconds)
             print(f"beside training: {arm} done", file=sys.stderr, flush=True)
     app.stop_job(job_id, keep=False)
@@ -187,11 +205,14 @@ def _next_step(app: LiftChat, job_id: str, step: int) -> int:
 def _stretch(app: LiftChat, job_id: str, adapter: Adapter, arm: str, seconds: float) -> Stretch:
     settings = ChatSettings(context="truncated", max_new_tokens=ANSWER_TOKENS)
     begun = _next_step(app, job_id, app.job(job_id).job.step)
-    started, number, decoded, first = time.monotonic(), 0, 0, []
+    started, number, decoded, first, spent = time.monotonic(), 0, 0, [], 0.0
     while time.monotonic() - started < seconds:
         if arm == "alone":
             time.sleep(0.5)
             continue
+        if arm == DECODING:
+            decoded, spent = answer_beside(app, adapter, seconds)
+            break
         for messages in _talk(number):
             if arm == "anew":
                 _forget(app, adapter)
@@ -203,12 +224,13 @@ def _stretch(app: LiftChat, job_id: str, adapter: Adapter, arm: str, seconds: fl
             decoded += len(app.engine.base.tokenizer(text)["input_ids"])
         number += 1
     ended = _next_step(app, job_id, app.job(job_id).job.step)
-    return Stretch(arm, ended - begun, time.monotonic() - started, 2 * number, decoded, first)
+    taken = time.monotonic() - started
+    return Stretch(arm, ended - begun, taken, 2 * number, decoded, first, spent)
 
 
 def _heading(report: dict[str, object]) -> list[str]:
     return [
-        "# The first token of a chat, with and without a kept prefix",
+        "# The first token of a chat, and those after it",
         "",
         f"{report['date']}, `{report['command']}`, {report['seconds']} s.",
         f"{report['base_model']}, {report['machine']}, {report['threads']} thread(s); load average "
@@ -219,6 +241,8 @@ def _heading(report: dict[str, object]) -> list[str]:
 
 def _alone_table(rows: list[First]) -> list[str]:
     """Medians; beside them what both arms of one turn take, one by the other."""
+    if not rows:
+        return []
     cells: dict[tuple[str, int, str], list[First]] = defaultdict(list)
     for row in rows:
         cells[row.window, row.turn, row.arm].append(row)
@@ -243,17 +267,22 @@ def _alone_table(rows: list[First]) -> list[str]:
 def _beside_table(rows: list[Stretch]) -> list[str]:
     lines = [
         "| beside training | first token, median s | longest s | answers | tokens decoded | "
-        "training steps | s a step |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        "tokens / s | training steps | s a step |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    for arm in ("alone", *ARMS):
+    for arm in dict.fromkeys(row.arm for row in rows):
         found = [row for row in rows if row.arm == arm]
         first = [seconds for row in found for seconds in row.first]
         steps, seconds = sum(row.steps for row in found), sum(row.seconds for row in found)
         told = f"{median(first):.1f} | {max(first):.1f}" if first else " | "
+        decoded, spent = (
+            sum(row.decoded for row in found),
+            sum(row.decoding_seconds for row in found),
+        )
+        rate = f"{decoded / spent:.1f}" if spent else ""
         lines.append(
             f"| {'no chat' if arm == 'alone' else arm} | {told} | "
-            f"{sum(row.answers for row in found)} | {sum(row.decoded for row in found)} | "
+            f"{sum(row.answers for row in found)} | {decoded} | {rate} | "
             f"{steps} | {seconds / steps:.2f} |"
         )
     return lines
