@@ -13,7 +13,7 @@ from lift_chat.models.catalog import EMBEDDED, choose
 from lift_chat.models.device import Device, pick_device
 from lift_chat.models.embedded import embedded_gguf, unpack_gguf
 from lift_chat.models.fingerprint import fingerprint
-from lift_chat.models.loading import LoadedModel, load_model
+from lift_chat.models.loading import LINE, LoadedModel, load_model
 from tests.conftest import CPU, load, make_model
 
 
@@ -22,6 +22,18 @@ def test_a_twin_shares_every_tensor_and_no_module(tiny: LoadedModel) -> None:
     ours = dict(tiny.model.named_parameters())
     assert all(tensor is ours[name] for name, tensor in twin.named_parameters())
     assert not {id(m) for m in twin.modules()} & {id(m) for m in tiny.model.modules()}
+
+
+def test_weights_begin_at_cache_lines_wherever_they_do_in_their_file(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    moved = shutil.copytree(tiny_folder, tmp_path / "copy")
+    tensors = load_file(moved / "model.safetensors")
+    for filler in ("", "." * 24):  # at least one of the two headers is no whole number of lines
+        save_file(tensors, moved / "model.safetensors", metadata={"format": "pt", "f": filler})
+        weights = dict(load(moved).model.named_parameters())
+        assert not any(weight.data_ptr() % LINE for weight in weights.values())
+        assert all(torch.equal(weights[name], tensor) for name, tensor in tensors.items())
 
 
 def test_the_base_is_frozen(tiny: LoadedModel) -> None:
