@@ -128,11 +128,11 @@ def markdown(report: dict[str, Any]) -> str:
         "|---|---|--:|--:|--:|--:|",
         *[_run(arm, document, points) for (arm, document), points in found.items()],
         "",
-        "Each score: untrained → at the end (best on the way). Recall and F1 in percent. Below: the "
-        "score of the reference, after how many seconds it has it for the first time, after how "
-        "many a preset of ours has it; how many times sooner that is than the whole run of the "
-        "reference, and than its own first time. CPU (wall). “*”: the base that ours starts from "
-        "has it untrained, and the seconds are those to the first point of training.",
+        "Each score: untrained → at the end (best on the way). Recall and F1 in percent. Below: a "
+        "score of the reference, the seconds after which it has it for the first time, and those "
+        "after which a preset of ours has it; how many times sooner these are than the whole run "
+        "of the reference, and than its own first time. CPU (wall). “*”: the base that ours starts "
+        "from has it untrained, and the seconds are those to the first point of training.",
         "",
     ]
     for reference, what in REFERENCES.items():
