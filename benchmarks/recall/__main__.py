@@ -95,6 +95,7 @@ def main() -> None:
             print(f"{name}: {document.id}", file=sys.stderr, flush=True)
             report["runs"].append(_row(name, bases[reader], document, run))
             _write(arguments.out, report)
+    _write(arguments.out, report)
     print(table.markdown(report))
 
 
