@@ -26,7 +26,7 @@ from lift_chat.lift.tokens import probe_windows, tokenize
 from lift_chat.lift.train import Fit
 from lift_chat.lift.workload import Workload, workload
 from lift_chat.models.batch import most_prompt_tokens
-from lift_chat.models.device import Turn
+from lift_chat.models.device import Turn, aside
 from lift_chat.models.loading import LoadedModel
 from lift_chat.probe import Probe, measure
 from lift_chat.shape import Shape
@@ -83,7 +83,8 @@ class Costs:
         self._measure = (gpu or Gpu()).run(self._there, MEASURING_SECONDS)
 
     def _there(self, config: LiftConfig) -> Iterator[Probe]:
-        yield measure(self._base(), config, self._turn)
+        base = self._base()
+        yield aside(lambda: measure(base, config, self._turn))
 
     def estimate(self, text: str, config: LiftConfig, found: Found = NOTHING_FOUND) -> Estimate:
         """Time and memory of absorbing `text`. Raises `ModelUnavailable`."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import psutil
 import torch
@@ -17,6 +19,8 @@ Turn = Callable[[], AbstractContextManager[bool | None]]
 """Borrows the device for one micro-batch or one token; everything that computes takes turns. Says
 whether somebody else wants it too, these seconds: who could hold it for long then does not."""
 
+
+Found = TypeVar("Found")
 
 BF16_GAIN = 1.5
 """How much faster than fp32 bf16 must be on a CPU to be worth its coarser numbers."""
@@ -57,8 +61,20 @@ def pick_device(wanted: str = "auto") -> Device:
         dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
         return Device("cuda", torch.cuda.get_device_name(), dtype)
     if kind == "cpu":
-        return Device("cpu", f"CPU ({platform.machine()})", _cpu_dtype())
+        return Device("cpu", f"CPU ({platform.machine()})", aside(_cpu_dtype))
     raise ModelUnavailable(f"Unknown device {wanted!r}; use auto, cpu or cuda.")
+
+
+def aside(work: Callable[[], Found]) -> Found:
+    """What `work` returns, from a thread that ends with it.
+
+    Each thread that computes on a CPU keeps helpers as long as it lives. Where there are more of
+    them than cores, OpenMP lets all of them sleep between two operations, and waking them takes
+    longer than most operations do: one product in the thread that opens an app makes every later
+    training step 1.6 times as long. So a thread that does something else later does not compute.
+    """
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        return threads.submit(work).result()
 
 
 def _cpu_dtype() -> torch.dtype:

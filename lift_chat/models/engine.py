@@ -23,6 +23,7 @@ from lift_chat.adapters import kinds, lora
 from lift_chat.errors import AdapterDamaged, AdapterMismatch
 from lift_chat.foreign_values import REPOSITORY
 from lift_chat.models.catalog import EMBEDDED_HUB_ID, EMBEDDED_NAME
+from lift_chat.models.device import aside
 from lift_chat.models.loading import BaseIdentity, LoadedModel
 from lift_chat.models.prefix import Prefix
 from storage.records import Adapter
@@ -107,7 +108,7 @@ class Engine:
         """The base model, loaded at the first call. Raises `ModelUnavailable`."""
         with self._loading:
             if self._loaded is None:
-                self._loaded = self._load()
+                self._loaded = aside(self._load)
                 self._base_prefix = self._prefix(self._loaded)
             return self._loaded
 
