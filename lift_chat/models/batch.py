@@ -61,12 +61,8 @@ def _decode(  # what is asked of whom, and how long it may take
     # An index, not a count: the rows of a slice do not lie side by side, and a CPU would copy the
     # head's matrix for each of them.
     last = torch.tensor([-1], device=loaded.device.torch)
-    if any(stem.shared for stem in group):
-        with turn():
-            stems = padded_left([prompts[stem.rows[0]][: stem.shared] for stem in group])
-            reading.read(stems, logits_to_keep=last)
-            reading.take([place for place, stem in enumerate(group) for _ in stem.rows])
-    step = padded_left([prompts[row][stem.shared :] for stem in group for row in stem.rows])
+    with turn():
+        step = padded_left(reading.begin(prompts, group, logits_to_keep=last))
     told: list[list[int]] = [[] for _ in step]
     rows = list(range(len(step)))  # of `told`, for each row that is still read
     for _ in range(most):

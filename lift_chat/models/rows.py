@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
+from lift_chat.models.stems import Stem
+
 PADDING = -100
 
 MOST_ROWS = 32
@@ -40,6 +42,17 @@ class Rows:
             use_cache=True,
             **options,
         )
+
+    def begin(
+        self, prompts: Sequence[Sequence[int]], group: Sequence[Stem], **options: Any
+    ) -> list[Sequence[int]]:
+        """Reads the stems of a group of prompts. Returns what is left of each, in the group's
+        order."""
+        if any(stem.shared for stem in group):
+            stems = [prompts[stem.rows[0]][: stem.shared] for stem in group]
+            self.read(padded_left(stems), **options)
+            self.take([place for place, stem in enumerate(group) for _ in stem.rows])
+        return [prompts[row][stem.shared :] for stem in group for row in stem.rows]
 
     def take(self, places: Sequence[int]) -> None:
         """Goes on with these rows, in this order; a place may come more than once."""

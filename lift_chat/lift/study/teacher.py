@@ -22,7 +22,7 @@ from lift_chat.lift.train import decoder_of
 from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.prompts import MARKER, question_ids
-from lift_chat.models.rows import Rows, padded_left, padded_right
+from lift_chat.models.rows import Rows, padded_right
 from lift_chat.models.stems import Stem, groups
 from lift_chat.models.turns import stop_ids
 from storage.records import StudyItem
@@ -166,11 +166,10 @@ def _hear(  # who is asked what, in which order
     Only the positions that predict an answer's token reach the head.
     """
     stop, reading = stop_ids(loaded), Rows(decoder_of(model), loaded.device.torch)
-    asked = [(prompts[row][stem.shared :], answers[row]) for stem in group for row in stem.rows]
+    told_of = [answers[row] for stem in group for row in stem.rows]
     with turn():
-        if any(stem.shared for stem in group):
-            reading.read(padded_left([prompts[stem.rows[0]][: stem.shared] for stem in group]))
-            reading.take([place for place, stem in enumerate(group) for _ in stem.rows])
+        begun = reading.begin(prompts, group)
+        asked = list(zip(begun, told_of, strict=True))
         rests = padded_right([[*rest, *told] for rest, told in asked])
         hidden = reading.read(rests).last_hidden_state
         states = torch.cat(
