@@ -113,7 +113,9 @@ def test_the_lines_on_the_card_load_what_answers_here(
     ids = tokenize(base, TALE)[0, :64].tolist()
     theirs, said = loaded_elsewhere(card, Path(settings.base_model), ids, tmp_path / "elsewhere")
     assert theirs.dtype == dtype
-    assert torch.equal(theirs, ours)  # the same operations in the same order: bit by bit
+    # PEFT rounds between the two products of an update, ours does not: in fp32 it makes no odds.
+    close = {torch.float32: 1e-5, torch.bfloat16: 3 * 2**-8}[dtype]
+    assert (theirs - ours).norm() <= close * ours.norm()
     assert not torch.allclose(unread, ours, atol=0.1)
     assert said.strip()
 
