@@ -27,6 +27,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from benchmarks.command import command
 from benchmarks.decoding import beside as answer_beside
 from benchmarks.decoding import decoding, decoding_table, switch_table, switching
 from lift_chat import ChatSettings, LiftChat, LiftConfig, Message
@@ -86,7 +87,7 @@ def main() -> None:
             beside = list(_beside(app, book, arms, arguments.seconds))
             report = {
                 "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-                "command": " ".join(["python -m benchmarks.chat", *sys.argv[1:]]),
+                "command": command("benchmarks.chat"),
                 "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores, {app.device.dtype}",
                 "load": [round(value, 1) for value in os.getloadavg()],
                 "threads": arguments.threads,

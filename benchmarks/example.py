@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.command import command
 from lift_chat import ChatSettings, LiftChat, LiftConfig
 from lift_chat.evaluation.metrics import score
 from lift_chat.examples import EXAMPLE, questions
@@ -101,7 +102,7 @@ def _ask_all(app: LiftChat, adapter: Adapter, mode: str) -> list[dict[str, Any]]
 def _report(app: LiftChat, adapter: Adapter, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "command": "python -m benchmarks.example " + " ".join(sys.argv[1:]),
+        "command": command("benchmarks.example"),
         "machine": f"{platform.machine()}, {app.device.kind}, {app.device.name}",
         "base_model": adapter.base_model,
         "recipe": adapter.recipe,

@@ -16,7 +16,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-IGNORE = -100
+from lift_chat.models.rows import PADDING
+
+IGNORE = PADDING
 CHUNK = 256
 
 

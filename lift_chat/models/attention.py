@@ -81,9 +81,11 @@ class _Causal(torch.autograd.Function):
     ) -> torch.Tensor:
         rows = _grouped(query, key)
         told = torch.empty_like(rows)
-        for block, seen in _blocks(rows.shape[3]):
-            chances = _chances(rows[:, :, :, block], key[:, :, :seen], scale)
-            told[:, :, :, block] = (chances @ value[:, :, :seen]).view_as(told[:, :, :, block])
+        for block in _blocks(rows.shape[3]):
+            asked = _flat(rows[:, :, :, block])
+            chances = _chances(asked, key[:, :, : block.stop], block, scale)
+            answer = chances @ value[:, :, : block.stop]
+            told[:, :, :, block] = answer.view_as(told[:, :, :, block])
         ctx.save_for_backward(query, key, value, told)
         ctx.scale = scale
         return told.view_as(query)
@@ -97,15 +99,16 @@ class _Causal(torch.autograd.Function):
         to_rows = torch.empty_like(rows)
         to_key, to_value = torch.zeros_like(key), torch.zeros_like(value)
         spent = (grad * told).sum(-1, keepdim=True)
-        for block, seen in _blocks(rows.shape[3]):
-            keys, values = key[:, :, :seen], value[:, :, :seen]
+        for block in _blocks(rows.shape[3]):
+            seen = slice(block.stop)
+            keys, values = key[:, :, seen], value[:, :, seen]
             asked, wanted = _flat(rows[:, :, :, block]), _flat(grad[:, :, :, block])
-            chances = _chances(rows[:, :, :, block], keys, ctx.scale)
-            to_value[:, :, :seen] += chances.transpose(2, 3) @ wanted
+            chances = _chances(asked, keys, block, ctx.scale)
+            to_value[:, :, seen] += chances.transpose(2, 3) @ wanted
             slope = wanted @ values.transpose(2, 3)
             slope.sub_(_flat(spent[:, :, :, block])).mul_(chances).mul_(ctx.scale)
             to_rows[:, :, :, block] = (slope @ keys).view_as(to_rows[:, :, :, block])
-            to_key[:, :, :seen] += slope.transpose(2, 3) @ asked
+            to_key[:, :, seen] += slope.transpose(2, 3) @ asked
         return to_rows.view_as(query), to_key, to_value, None
 
 
@@ -121,18 +124,17 @@ def _flat(rows: torch.Tensor) -> torch.Tensor:
     return rows.reshape(*rows.shape[:2], -1, rows.shape[-1])
 
 
-def _blocks(tokens: int) -> list[tuple[slice, int]]:
-    """Which rows, and how many tokens the last of them sees."""
-    ends = [min(start + BLOCK, tokens) for start in range(0, tokens, BLOCK)]
-    return [(slice(end - ((end - 1) % BLOCK + 1), end), end) for end in ends]
+def _blocks(tokens: int) -> list[slice]:
+    """Rows that go together; none of them sees more than the last one's tokens."""
+    return [slice(start, min(start + BLOCK, tokens)) for start in range(0, tokens, BLOCK)]
 
 
-def _chances(rows: torch.Tensor, keys: torch.Tensor, scale: float) -> torch.Tensor:
-    """(batch, key heads, rows, tokens): what each row attends to; the last rows are the last
-    tokens."""
-    scores = (_flat(rows) @ keys.transpose(2, 3)).float().mul_(scale)
-    size = rows.shape[3]
-    ahead = torch.ones(size, size, dtype=torch.bool, device=rows.device).triu_(1)
-    own = scores.view(*rows.shape[:4], -1)[..., keys.shape[2] - size :]
+def _chances(asked: torch.Tensor, keys: torch.Tensor, block: slice, scale: float) -> torch.Tensor:
+    """(batch, key heads, rows, tokens): what each row of a block attends to. `asked` are its rows,
+    flat; its last tokens are the last keys."""
+    scores = (asked @ keys.transpose(2, 3)).float().mul_(scale)
+    size = block.stop - block.start
+    ahead = torch.ones(size, size, dtype=torch.bool, device=asked.device).triu_(1)
+    own = scores.view(*scores.shape[:2], -1, size, keys.shape[2])[..., block.start :]
     own.masked_fill_(ahead, float("-inf"))
     return scores.softmax(-1).to(keys.dtype)

@@ -14,7 +14,7 @@ import torch
 from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.rows import Rows, padded_left
-from lift_chat.models.stems import Stem, groups
+from lift_chat.models.stems import Stem, groups, rows_of
 from lift_chat.models.turns import stop_ids
 
 BATCH_TOKENS = 8192
@@ -40,7 +40,7 @@ def generate(
     model.eval()
     for group in groups(prompts, batch_tokens or most_prompt_tokens(loaded)):
         answers = _decode(model, loaded, prompts, group, max_new_tokens, turn)
-        yield from zip((row for stem in group for row in stem.rows), answers, strict=True)
+        yield from zip(rows_of(group), answers, strict=True)
 
 
 def most_prompt_tokens(loaded: LoadedModel) -> int:

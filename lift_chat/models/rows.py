@@ -15,8 +15,9 @@ from transformers import DynamicCache
 from lift_chat.models.stems import Stem
 
 PADDING = -100
+"""What a loss leaves out, too: padded rows can be its labels."""
 
-MOST_ROWS = 32
+MOST_SAMPLES = 32
 """Samples that are read at once; those that are decoded behind a shared beginning are more."""
 
 
@@ -74,7 +75,7 @@ def padded_right(rows: Sequence[Sequence[int]]) -> list[list[int]]:
 
 
 def batches(
-    lengths: Sequence[int], most_tokens: int, most_rows: int = MOST_ROWS
+    lengths: Sequence[int], most_tokens: int, most_rows: int = MOST_SAMPLES
 ) -> list[list[int]]:
     """Indices in groups of similar length; each group, padded, stays within `most_tokens`."""
     groups: list[list[int]] = []

@@ -34,6 +34,11 @@ class Stem:
         return self.longest - self.shared
 
 
+def rows_of(group: Sequence[Stem]) -> list[int]:
+    """The prompts of a group, in the order in which they are read."""
+    return [row for stem in group for row in stem.rows]
+
+
 def groups(
     prompts: Sequence[Ids],
     most_tokens: int,
@@ -60,7 +65,7 @@ def groups(
 
 
 def _fits(group: Sequence[Stem], most_tokens: int, most_rows: int) -> bool:
-    rows = sum(len(stem.rows) for stem in group)
+    rows = len(rows_of(group))
     return (
         rows <= most_rows
         and rows * max(stem.longest for stem in group) <= MOST_KEPT

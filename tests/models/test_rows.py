@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lift_chat.models.rows import MOST_ROWS, Rows, batches, padded_left, padded_right
+from lift_chat.models.rows import MOST_SAMPLES, Rows, batches, padded_left, padded_right
 from tests.adapters.architectures import NAMES, build, some_ids
 from tests.conftest import CPU
 
@@ -43,4 +43,4 @@ def test_batches_hold_each_prompt_once_and_stay_within_their_tokens(
     assert sorted(index for group in groups for index in group) == list(range(len(lengths)))
     for group in groups:
         widest = max(lengths[index] for index in group)
-        assert len(group) == 1 or (widest * len(group) <= most and len(group) <= MOST_ROWS)
+        assert len(group) == 1 or (widest * len(group) <= most and len(group) <= MOST_SAMPLES)

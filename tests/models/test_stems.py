@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lift_chat.models.stems import MOST_KEPT, Stem, groups
+from lift_chat.models.stems import MOST_KEPT, groups, rows_of
 
 PROMPTS = st.lists(
     st.builds(
@@ -15,10 +13,6 @@ PROMPTS = st.lists(
     ),
     max_size=40,
 )
-
-
-def rows(group: Sequence[Stem]) -> list[int]:
-    return [row for stem in group for row in stem.rows]
 
 
 def test_questions_about_one_passage_share_it_and_others_do_not() -> None:
@@ -32,14 +26,14 @@ def test_each_prompt_is_in_one_group_and_a_stem_is_what_its_rows_begin_with(
     prompts: list[list[int]], most: int, most_rows: int
 ) -> None:
     found = list(groups(prompts, most, most_rows=most_rows))
-    assert sorted(row for group in found for row in rows(group)) == list(range(len(prompts)))
+    assert sorted(row for group in found for row in rows_of(group)) == list(range(len(prompts)))
     for group in found:
         for stem in group:
             first = prompts[stem.rows[0]][: stem.shared]
             for row in stem.rows:
                 assert prompts[row][: stem.shared] == first
                 assert stem.shared < len(prompts[row]) <= stem.longest
-        count = len(rows(group))
+        count = len(rows_of(group))
         assert count <= most_rows
         if count > 1:
             assert len(group) * max(stem.shared for stem in group) <= most
@@ -53,7 +47,7 @@ def test_after_a_stop_the_groups_that_are_left_are_the_same(
 ) -> None:
     found = list(groups(prompts, most))
     for done in range(len(found)):
-        left = sorted(row for group in found[done:] for row in rows(group))
+        left = sorted(row for group in found[done:] for row in rows_of(group))
         again = groups([prompts[row] for row in left], most)
         renamed = [[([left[r] for r in s.rows], s.shared) for s in group] for group in again]
         assert renamed == [[(list(s.rows), s.shared) for s in group] for group in found[done:]]

@@ -23,7 +23,7 @@ from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.prompts import MARKER, question_ids
 from lift_chat.models.rows import Rows, padded_right
-from lift_chat.models.stems import Stem, groups
+from lift_chat.models.stems import Stem, groups, rows_of
 from lift_chat.models.turns import stop_ids
 from storage.records import StudyItem
 
@@ -99,8 +99,7 @@ def ask_back(  # noqa: PLR0913  # who is asked what, where, and what is known of
         asked, told = [prompts[i] for i in places], [answers[i] for i in places]
         for group in groups(asked, BATCH_TOKENS, behind=[len(answer) for answer in told]):
             heard = _hear(model, loaded, asked, told, group, turn)
-            rows = (row for stem in group for row in stem.rows)
-            for row, (agreement, nll, soft) in zip(rows, heard, strict=True):
+            for row, (agreement, nll, soft) in zip(rows_of(group), heard, strict=True):
                 yield places[row], [agreement, nll, _packed(soft)]
 
     who = notes.who(loaded, model)
@@ -166,10 +165,9 @@ def _hear(  # who is asked what, in which order
     Only the positions that predict an answer's token reach the head.
     """
     stop, reading = stop_ids(loaded), Rows(decoder_of(model), loaded.device.torch)
-    told_of = [answers[row] for stem in group for row in stem.rows]
+    answered = [answers[row] for row in rows_of(group)]
     with turn():
-        begun = reading.begin(prompts, group)
-        asked = list(zip(begun, told_of, strict=True))
+        asked = list(zip(reading.begin(prompts, group), answered, strict=True))
         rests = padded_right([[*rest, *told] for rest, told in asked])
         hidden = reading.read(rests).last_hidden_state
         states = torch.cat(
