@@ -38,13 +38,25 @@ class MasterAdamW:
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
         self.parameters = list(parameters)
         self.masters = [parameter.detach().float().clone() for parameter in self.parameters]
-        self._adam = torch.optim.AdamW(self.masters, lr=0.0, betas=BETAS, weight_decay=0.0)
+        self._adam = torch.optim.AdamW(
+            self.masters, lr=0.0, betas=BETAS, weight_decay=0.0, fused=True
+        )
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
-        """Applies and clears the parameters' gradients, clipped to norm 1."""
-        for master, parameter in zip(self.masters, self.parameters, strict=True):
-            master.grad = None if parameter.grad is None else parameter.grad.float()
+        """Applies and clears the gradients there are, clipped to norm 1 together."""
+        # All weights at once: hundreds of small copies would take longer than the update itself.
+        pairs = [
+            (master, parameter.grad)
+            for master, parameter in zip(self.masters, self.parameters, strict=True)
+            if parameter.grad is not None
+        ]
+        if not pairs:
+            return
+        wide = [torch.empty_like(master) for master, _ in pairs]
+        torch._foreach_copy_(wide, [grad for _, grad in pairs])
+        for (master, _), grad in zip(pairs, wide, strict=True):
+            master.grad = grad
         nn.utils.clip_grad_norm_(self.masters, CLIP)
         self._adam.param_groups[0]["lr"] = learning_rate
         self._adam.step()
@@ -72,9 +84,7 @@ class MasterAdamW:
             self._adam.state.pop(master, None)
             if f"step.{index}" in tensors:  # before the first step there are no moments
                 self._adam.state[master] = {
-                    name: tensors[f"{name}.{index}"]
-                    .clone()
-                    .to("cpu" if name == "step" else master.device)
+                    name: tensors[f"{name}.{index}"].clone().to(master.device)
                     for name in ("step", "exp_avg", "exp_avg_sq")
                 }
         self._copy_down()
@@ -87,5 +97,4 @@ class MasterAdamW:
         self._copy_down()
 
     def _copy_down(self) -> None:
-        for master, parameter in zip(self.masters, self.parameters, strict=True):
-            parameter.copy_(master)
+        torch._foreach_copy_(list[torch.Tensor](self.parameters), self.masters)
