@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from lift_chat.lift.losses import IGNORE, Soft
 from lift_chat.models.loading import LoadedModel
-from lift_chat.models.prompts import Turn, assistant, prompt_ids, told_ids
-from lift_chat.models.turns import end_of_turn, stop_ids
+from lift_chat.models.prompts import assistant, prompt_ids, told_ids
+from lift_chat.models.turns import Turn
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def answer(
 def answer_ids(loaded: LoadedModel, text: str) -> list[int]:
     """Token ids of an answer, with the token that ends a turn."""
     ids: list[int] = loaded.tokenizer(text, add_special_tokens=False)["input_ids"]
-    return [*ids, end_of_turn(loaded)]
+    return [*ids, loaded.ends.turn]
 
 
 def conversation(loaded: LoadedModel, turns: Sequence[Turn]) -> Sample | None:
@@ -66,7 +66,7 @@ def conversation(loaded: LoadedModel, turns: Sequence[Turn]) -> Sample | None:
     """
     ids = told_ids(loaded, turns)
     labels = [IGNORE] * len(ids)
-    stop = stop_ids(loaded)
+    stop = loaded.ends.stop
     for index, turn in enumerate(turns):
         if turn["role"] != "assistant":
             continue

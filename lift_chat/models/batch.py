@@ -15,7 +15,6 @@ from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.rows import Rows, padded_left
 from lift_chat.models.stems import Stem, groups, rows_of
-from lift_chat.models.turns import stop_ids
 
 BATCH_TOKENS = 8192
 CPU_BATCH_TOKENS = 3072
@@ -57,7 +56,7 @@ def _decode(  # what is asked of whom, and how long it may take
     most: int,
     turn: Turn,
 ) -> list[str]:
-    stop, reading = stop_ids(loaded), Rows(model, loaded.device.torch)
+    stop, reading = loaded.ends.stop, Rows(model, loaded.device.torch)
     # An index, not a count: the rows of a slice do not lie side by side, and a CPU would copy the
     # head's matrix for each of them.
     last = torch.tensor([-1], device=loaded.device.torch)

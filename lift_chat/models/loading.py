@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from lift_chat.models.catalog import EMBEDDED, EMBEDDED_NAME
 from lift_chat.models.device import Device
 from lift_chat.models.embedded import INSTALL, embedded_gguf, unpack_gguf
 from lift_chat.models.fingerprint import fingerprint
+from lift_chat.models.turns import Ends
 from storage.hub.snapshots import download_snapshot
 
 log = logging.getLogger(__name__)
@@ -62,6 +64,11 @@ class LoadedModel:
     limit: int
     four_bit: bool = False
     reader: Path | None = None
+
+    @cached_property
+    def ends(self) -> Ends:
+        """Which tokens end a turn and a reply; every answer asks, the template is read once."""
+        return Ends.of(self.model, self.tokenizer)
 
     def twin(self) -> Any:
         """A second module tree over the same tensors: adapters put on it leave this one as it is.

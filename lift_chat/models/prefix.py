@@ -24,7 +24,6 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
-from lift_chat.models.turns import stop_ids
 
 LEAST_PIECE = 64
 """Shorter turns of a conversation are read together with the next one."""
@@ -133,7 +132,7 @@ def read(
     The device is given back between a few pieces. `beginning` is that of this prompt then.
     """
     on_cpu = loaded.device.kind == "cpu"
-    ends = cuts(prompt, stop_ids(loaded), CPU_PIECE if on_cpu else PIECE)
+    ends = cuts(prompt, loaded.ends.stop, CPU_PIECE if on_cpu else PIECE)
     start = _begin(model, beginning, prompt, ends)
     borders = [start, *(end for end in ends if end > start)]
     pieces = [list(prompt[start:end]) for start, end in pairwise(borders)]

@@ -7,9 +7,10 @@ material, not instructions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from lift_chat.models.loading import LoadedModel
+from lift_chat.models.turns import Turn, turn_ids
 
 MARKER = " ... "
 """Stands where text of the document was left out (LIFT, 2502.14644)."""
@@ -25,8 +26,6 @@ PAIR_LINES = "Write nothing else than one line “Question: ...” and one line 
 
 AS_JSON = "Give them as JSON in the given form instead of lines."
 """Follows the request to an endpoint that is held to a JSON schema."""
-
-Turn = Mapping[str, str]
 
 
 def frame(title: str, question: str, excerpt: str = "") -> str:
@@ -130,7 +129,7 @@ def assistant(content: str) -> dict[str, str]:
 
 def prompt_ids(loaded: LoadedModel, turns: Sequence[Turn]) -> list[int]:
     """Token ids of a conversation up to where the assistant begins to speak."""
-    return _template(loaded, turns, generate=True)
+    return turn_ids(loaded.tokenizer, turns, generate=True)
 
 
 def question_ids(loaded: LoadedModel, title: str, question: str, excerpt: str = "") -> list[int]:
@@ -140,12 +139,4 @@ def question_ids(loaded: LoadedModel, title: str, question: str, excerpt: str = 
 
 def told_ids(loaded: LoadedModel, turns: Sequence[Turn]) -> list[int]:
     """Token ids of a conversation that ends with what the assistant said."""
-    return _template(loaded, turns, generate=False)
-
-
-def _template(loaded: LoadedModel, turns: Sequence[Turn], *, generate: bool) -> list[int]:
-    encoded = loaded.tokenizer.apply_chat_template(
-        list(turns), add_generation_prompt=generate, enable_thinking=False, return_dict=True
-    )
-    ids: list[int] = encoded["input_ids"]
-    return ids
+    return turn_ids(loaded.tokenizer, turns, generate=False)

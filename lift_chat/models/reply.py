@@ -22,7 +22,6 @@ from lift_chat.models.context import ChatSettings
 from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.prefix import Prefix, read, step
-from lift_chat.models.turns import stop_ids
 
 UNFINISHED = "\ufffd"
 
@@ -62,7 +61,7 @@ def _tokens(
     prefix: Prefix,
 ) -> Iterator[int]:
     model.eval()
-    stop = stop_ids(loaded)
+    stop = loaded.ends.stop
     processors, sample = _processors(settings, len(prompt))
     random = torch.Generator().manual_seed(settings.seed)
     seen = torch.tensor([list(prompt)], device=loaded.device.torch)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,6 @@ from lift_chat.adapters import kinds
 from lift_chat.models.batch import generate
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.prompts import question_ids
-from lift_chat.models.turns import stop_ids
 from tests.conftest import ASKED, QUICK, TALE, no_turn
 
 MOST = 16
@@ -30,7 +30,7 @@ def alone(tiny: LoadedModel, model: Any, prompt: list[int]) -> list[int]:
     for _ in range(MOST):
         with torch.no_grad():
             token = int(model(input_ids=torch.tensor([ids])).logits[0, -1].argmax())
-        if token in stop_ids(tiny):
+        if token in tiny.ends.stop:
             break
         ids.append(token)
     return ids[len(prompt) :]
@@ -79,7 +79,7 @@ def test_each_answer_ends_at_its_own_stop_token(
     stop = next(t for t in sorted(said) if 0 < sum(t in ids for ids in whole) < len(whole))
     monkeypatch.setattr(tiny.model.generation_config, "eos_token_id", [0, stop])
     cut = [ids[: ids.index(stop)] if stop in ids else ids for ids in whole]
-    assert answers(tiny, tiny.model) == [text(tiny, ids) for ids in cut]
+    assert answers(replace(tiny), tiny.model) == [text(tiny, ids) for ids in cut]
 
 
 def test_what_prompts_have_in_common_is_read_once(tiny: LoadedModel) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from tokenizers import AddedToken
@@ -10,7 +12,6 @@ from lift_chat.models.context import ChatSettings
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.prompts import question_ids
 from lift_chat.models.reply import decode
-from lift_chat.models.turns import end_of_turn, stop_ids
 from tests.conftest import no_turn, templated
 
 GREEDY = ChatSettings(max_new_tokens=24, repetition_penalty=1.0)
@@ -51,7 +52,7 @@ def ended(tiny: LoadedModel, said: list[int]) -> LoadedModel:
 def test_a_reply_ends_where_the_template_ends_a_turn(
     tiny: LoadedModel, ended: LoadedModel, prompt: list[int], said: list[int]
 ) -> None:
-    end = end_of_turn(ended)
+    end = ended.ends.turn
     wanted = tiny.tokenizer.decode(said[: said.index(end)], skip_special_tokens=True)
     streamed = "".join(decode(ended.model, ended, prompt, GREEDY, no_turn))
     assert streamed == wanted.rstrip("\ufffd")  # half a character is not shown
@@ -63,6 +64,24 @@ def test_a_reply_ends_where_the_template_ends_a_turn(
 def test_what_a_model_is_set_to_end_at_ends_a_reply_too(
     tiny: LoadedModel, ended: LoadedModel
 ) -> None:
-    assert stop_ids(tiny) == {end_of_turn(tiny)} == {tiny.tokenizer.eos_token_id}
-    assert stop_ids(ended) == {end_of_turn(ended), tiny.tokenizer.eos_token_id}
-    assert answer_ids(ended, "Sable Quist")[-1] == end_of_turn(ended)
+    assert tiny.ends.stop == {tiny.ends.turn} == {tiny.tokenizer.eos_token_id}
+    assert ended.ends.stop == {ended.ends.turn, tiny.tokenizer.eos_token_id}
+    assert answer_ids(ended, "Sable Quist")[-1] == ended.ends.turn
+
+
+def test_where_a_turn_ends_is_read_off_the_template_once(
+    tiny: LoadedModel, prompt: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = templated(tiny, tiny.tokenizer.chat_template)
+    template, read = loaded.tokenizer.apply_chat_template, []
+
+    def watched(*args: Any, **options: Any) -> Any:
+        read.append(options)
+        return template(*args, **options)
+
+    monkeypatch.setattr(loaded.tokenizer, "apply_chat_template", watched)
+    for _ in range(3):
+        list(decode(loaded.model, loaded, prompt, GREEDY, no_turn))
+        list(generate(loaded.model, loaded, [prompt], max_new_tokens=4, turn=no_turn))
+        answer_ids(loaded, "Sable Quist")
+    assert len(read) == 2  # two answers, whose end is the same

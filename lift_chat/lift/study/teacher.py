@@ -24,7 +24,6 @@ from lift_chat.models.loading import LoadedModel
 from lift_chat.models.prompts import MARKER, question_ids
 from lift_chat.models.rows import Rows, padded_right
 from lift_chat.models.stems import Stem, groups, rows_of
-from lift_chat.models.turns import stop_ids
 from storage.records import StudyItem
 
 AGREEMENT = 0.5
@@ -164,7 +163,7 @@ def _hear(  # who is asked what, in which order
 
     Only the positions that predict an answer's token reach the head.
     """
-    stop, reading = stop_ids(loaded), Rows(decoder_of(model), loaded.device.torch)
+    stop, reading = loaded.ends.stop, Rows(decoder_of(model), loaded.device.torch)
     answered = [answers[row] for row in rows_of(group)]
     with turn():
         asked = list(zip(reading.begin(prompts, group), answered, strict=True))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +13,6 @@ from lift_chat.lift.study.teacher import AGREEMENT, TOP, Checked, ask_back, open
 from lift_chat.models.batch import generate
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.prompts import MARKER, UNANSWERABLE, question_ids
-from lift_chat.models.turns import stop_ids
 from storage.records import StudyItem
 from tests.conftest import TALE, no_turn
 
@@ -107,10 +107,10 @@ def test_an_unanswerable_item_passes_and_teaches_nothing(tiny: LoadedModel) -> N
 def test_a_stop_token_is_any_stop_token(tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     (before,) = heard(tiny, ITEMS[:1])
     last = int(alone(tiny, ITEMS[0])[-1].argmax())
-    assert last not in stop_ids(tiny)
+    assert last not in tiny.ends.stop
     config = tiny.model.generation_config
     monkeypatch.setattr(config, "eos_token_id", [config.eos_token_id, last])
-    (after,) = heard(tiny, ITEMS[:1])
+    (after,) = heard(replace(tiny), ITEMS[:1])
     tokens = len(answer_ids(tiny, ITEMS[0].answer))
     assert after.agreement == pytest.approx(before.agreement + 1 / tokens)
 
