@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-from lift_chat.lift.losses import IGNORE, Soft
+from lift_chat.lift.losses import Soft
 from lift_chat.lift.samples import Sample
-from lift_chat.models.rows import batches
+from lift_chat.models.rows import PADDING, batches, padded_right
 
 Unit = tuple[Sample, ...]
 """Samples that weigh as much together as one window does alone: their loss is a mean over all of
@@ -36,12 +36,9 @@ class MicroBatch:
     def positions(self, device: torch.device) -> torch.Tensor:
         """(batch, tokens): the part that each position has in the step when a sample's part is
         spread over its own positions; padding has none. Adds up to `labelled_share`."""
-        width = max(len(sample.ids) for sample in self.samples)
-        rows = []
-        for sample, weight in zip(self.samples, self.weights, strict=True):
-            size = len(sample.ids)
-            rows.append([sample.labelled * weight / size] * size + [0.0] * (width - size))
-        return torch.tensor(rows, device=device)
+        pairs = zip(self.samples, self.weights, strict=True)
+        parts = [[sample.labelled * weight / len(sample.ids)] for sample, weight in pairs]
+        return torch.tensor(parts, device=device) * (self._ids(device) != PADDING)
 
     def parts(self, most_tokens: int) -> list[MicroBatch]:
         """The same samples in smaller batches, padded to at most `most_tokens` each, or of one
@@ -61,14 +58,14 @@ class MicroBatch:
         Padding is at the right: in a causal model nothing before it can see it, so there is no
         attention mask, and full windows keep the fast path of attention.
         """
-        width = max(len(sample.ids) for sample in self.samples)
-        ids = [[*s.ids, *[0] * (width - len(s.ids))] for s in self.samples]
-        labels = [[*s.labels, *[IGNORE] * (width - len(s.ids))] for s in self.samples]
         return (
-            torch.tensor(ids, device=device),
-            torch.tensor(labels, device=device),
+            self._ids(device).clamp(min=0),
+            torch.tensor(padded_right([s.labels for s in self.samples]), device=device),
             torch.tensor(self.weights, device=device),
         )
+
+    def _ids(self, device: torch.device) -> torch.Tensor:
+        return torch.tensor(padded_right([s.ids for s in self.samples]), device=device)
 
 
 def micro_batches(units: Sequence[Unit], most_tokens: int) -> Iterator[MicroBatch]:
