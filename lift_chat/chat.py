@@ -76,16 +76,14 @@ class Chat:
         self, adapter: Adapter, window: Window, settings: ChatSettings
     ) -> Generator[str, None, None]:
         """`reply` to a window that is assembled already: reading a book's tokens takes a while."""
-        folder, settings = self._sent(adapter, settings)
-        yield from self._answered(adapter, folder, window, settings)
+        yield from self._answered(adapter, self._sent(adapter), window, settings)
 
     def compare(
         self, adapter: Adapter, message: str, settings: ChatSettings
     ) -> Generator[Comparison, None, None]:
         """First the adapter's answer grows, then the base's, in the same window."""
         window = self.window(adapter, message, settings)
-        folder, settings = self._sent(adapter, settings)
-        yield from self._compared(adapter, folder, window, settings)
+        yield from self._compared(adapter, self._sent(adapter), window, settings)
 
     def warm(self, adapter: Adapter, settings: ChatSettings) -> None:
         """Reads ahead what the first questions have in common, so that the first answer begins
@@ -124,15 +122,13 @@ class Chat:
         if told > settings.max_new_tokens:  # the answer has to fit behind its prompt
             settings = replace(settings, max_new_tokens=told)
         window = self.window(adapter, messages, settings)
-        folder, settings = self._sent(adapter, settings)
-        (found,) = self._tinted(adapter, folder, window, settings, answer)
+        (found,) = self._tinted(adapter, self._sent(adapter), window, settings, answer)
         return found
 
     def leak(self, adapter: Adapter, text: str) -> Generator[int, None, Leak | None]:
         """How much of `text`, which it has absorbed, the adapter recites; as `measure_leak`."""
-        folder, settings = self._sent(adapter, ChatSettings())
         found: Leak | None = None
-        for sign in self._recited(adapter, folder, settings, text):
+        for sign in self._recited(adapter, self._sent(adapter), ChatSettings(), text):
             if isinstance(sign, int):
                 yield sign
             else:
@@ -174,7 +170,8 @@ class Chat:
         settings: ChatSettings,
         answer: str,
     ) -> Iterator[Tint]:
-        tree = at_strength(self._tree(adapter, folder), settings.applied_strength)
+        strength = _as_shown(settings, window).applied_strength
+        tree = at_strength(self._tree(adapter, folder), strength)
         yield tint(tree, self._engine.base, window.ids, answer, self._engine.turn)
 
     def _recite(
@@ -186,6 +183,7 @@ class Chat:
     def _decode(self, tree: Any, window: Window, settings: ChatSettings) -> Iterator[str]:
         """By the base or by an adapter's tree, which answers at the settings' strength."""
         base, turn, prefix = self._engine.base, self._engine.turn, self._engine.prefix(tree)
+        settings = _as_shown(settings, window)
         if tree is not base.model:
             tree = at_strength(tree, settings.applied_strength)
         return decode(tree, base, window.ids, settings, turn, prefix)
@@ -196,12 +194,9 @@ class Chat:
     def _files(self, adapter: Adapter) -> Path:
         return self._library.verified_folder(adapter.id, adapter.owner)
 
-    def _sent(self, adapter: Adapter, settings: ChatSettings) -> tuple[Path | None, ChatSettings]:
-        """What the library knows and is needed where the device is: where that is lent, nobody can
-        ask the library there."""
-        if self._reading(adapter) is None:  # there is no text that could be shown
-            settings = replace(settings, context="none")
-        return (self._files(adapter) if self._is_lent else None), settings
+    def _sent(self, adapter: Adapter) -> Path | None:
+        """The adapter's folder where the device is lent: nobody can ask the library there."""
+        return self._files(adapter) if self._is_lent else None
 
     def _source(self, adapter: Adapter) -> Source:
         """The document behind the adapter; without its text when it was deleted since. What another
@@ -221,6 +216,11 @@ class Chat:
                 lambda: self._engine.base.tokenizer,
             ),
         )
+
+
+def _as_shown(settings: ChatSettings, window: Window) -> ChatSettings:
+    """Without a document's text, the strength is that of an answer from weights alone."""
+    return replace(settings, context=window.facts.mode)
 
 
 def as_messages(messages: str | Sequence[Message]) -> list[Message]:

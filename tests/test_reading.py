@@ -135,6 +135,23 @@ def test_a_document_is_cut_and_indexed_once(
     assert app._chat._readings._kept == {}
 
 
+def test_for_one_answer_the_document_is_looked_up_once(
+    app: LiftChat, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, looked_up = app.library.source, []
+
+    def watched(adapter_id: str, owner: str) -> Document | None:
+        looked_up.append(adapter_id)
+        return source(adapter_id, owner)
+
+    monkeypatch.setattr(app.library, "source", watched)
+    assert "".join(app.reply(adapter.id, "Who lit the lamp?", SEEN))
+    assert looked_up == [adapter.id]
+    list(app.compare(adapter.id, "Who lit the lamp?", SEEN))
+    app.tint(adapter.id, "Who lit the lamp?", "Sable Quist", SEEN)
+    assert looked_up == [adapter.id] * 3
+
+
 def test_an_answer_is_followed_by_where_it_stands(app: LiftChat, adapter: Adapter) -> None:
     (found,) = app.citations(adapter.id, "It was lit by Sable Quist.", question="Who lit the lamp?")
     pages = app.pages(adapter.document_id)

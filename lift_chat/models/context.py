@@ -95,11 +95,11 @@ def _fits(value: Any, hint: Any) -> bool:
 class WindowFacts:
     """What the model was given. Token counts; `pages` names the pages that are (partly) visible.
 
-    `mode` is what was asked for; `fell_back` says that no passage was found, so that head and tail
-    of the document are there instead.
+    `mode` is what was asked for, or none where there is no text; `fell_back` says that no passage
+    was found, so that head and tail of the document are there instead.
     """
 
-    mode: str
+    mode: ContextMode
     prompt_tokens: int
     document_tokens: int
     document_total_tokens: int
