@@ -126,9 +126,10 @@ class Chat:
         return found
 
     def leak(self, adapter: Adapter, text: str) -> Generator[int, None, Leak | None]:
-        """How much of `text`, which it has absorbed, the adapter recites; as `measure_leak`."""
+        """How much of `text`, which it has absorbed, the adapter recites at the strength it was
+        trained with, as others load it; as `measure_leak`."""
         found: Leak | None = None
-        for sign in self._recited(adapter, self._sent(adapter), ChatSettings(), text):
+        for sign in self._recited(adapter, self._sent(adapter), text):
             if isinstance(sign, int):
                 yield sign
             else:
@@ -175,9 +176,9 @@ class Chat:
         yield tint(tree, self._engine.base, window.ids, answer, self._engine.turn)
 
     def _recite(
-        self, adapter: Adapter, folder: Path | None, settings: ChatSettings, text: str
+        self, adapter: Adapter, folder: Path | None, text: str
     ) -> Iterator[int | Leak | None]:
-        tree = at_strength(self._tree(adapter, folder), settings.applied_strength)
+        tree = self._tree(adapter, folder)
         yield (yield from measure_leak(tree, self._engine.base, text, self._engine.turn))
 
     def _decode(self, tree: Any, window: Window, settings: ChatSettings) -> Iterator[str]:

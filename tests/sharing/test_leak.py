@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +14,11 @@ from lift_chat.adapters import kinds
 from lift_chat.errors import InvalidConfig
 from lift_chat.lift.lesson import Lesson
 from lift_chat.lift.tokens import tokenize
+from lift_chat.models.engine import at_strength
 from lift_chat.models.loading import LoadedModel
-from lift_chat.sharing.leak import LEAST_TOKENS, Draw, Leak, measure_leak
+from lift_chat.service import LiftChat
+from lift_chat.sharing.leak import LEAST_TOKENS, USUAL, Draw, Leak, measure_leak
+from storage.records import LOCAL
 from tests.conftest import QUICK, TALE, drained, no_turn
 
 TEXT = TALE * 3
@@ -70,6 +74,18 @@ def test_an_adapter_that_knows_its_text_by_heart_recites_it(
 
 def test_a_text_that_was_not_read_is_not_recited(tiny: LoadedModel, memorised: Any) -> None:
     assert leak(memorised, tiny, OTHER * 3).adapter < 0.1
+
+
+def test_it_is_that_of_the_adapter_as_it_was_trained(app: LiftChat, tale: Path) -> None:
+    """As whoever pulls it loads it; a chat that shows passages has it speak at half its strength,
+    and hardly anything is recited then."""
+    document = app.add_document(tale)
+    adapter = app.absorb(document.id, MEMORISING).wait()
+    _, found = drained(app.measure_leak(adapter.id))
+    base, text = app.engine.base, app.pages(document.id)[0].text
+    tree = app.engine.adapted(adapter, lambda: app.library.adapter_folder(adapter.id, LOCAL))
+    assert found == leak(tree, base, text, USUAL)
+    assert found.adapter > 2 * leak(at_strength(tree, 0.5), base, text, USUAL).adapter
 
 
 @pytest.mark.parametrize("seed", range(3))
