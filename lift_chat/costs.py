@@ -26,7 +26,7 @@ from lift_chat.lift.tokens import probe_windows, tokenize
 from lift_chat.lift.train import Fit
 from lift_chat.lift.workload import Workload, workload
 from lift_chat.models.batch import most_prompt_tokens
-from lift_chat.models.device import Turn, aside
+from lift_chat.models.device import Visit, aside
 from lift_chat.models.loading import LoadedModel
 from lift_chat.probe import Probe, measure
 from lift_chat.shape import Shape
@@ -76,15 +76,22 @@ NOTHING_FOUND = Found()
 class Costs:
     """Measures once per kind of recipe and remembers; all else needs no device. Thread-safe."""
 
-    def __init__(self, base: Callable[[], LoadedModel], turn: Turn, gpu: Gpu | None = None) -> None:
-        self._base, self._turn = base, turn
+    def __init__(
+        self, base: Callable[[], LoadedModel], visit: Visit, gpu: Gpu | None = None
+    ) -> None:
+        self._base, self._visit = base, visit
         self._probes: dict[tuple[object, ...], Probe] = {}
         self._measuring = threading.Lock()
         self._measure = (gpu or Gpu()).run(self._there, MEASURING_SECONDS)
 
     def _there(self, config: LiftConfig) -> Iterator[Probe]:
         base = self._base()
-        yield aside(lambda: measure(base, config, self._turn))
+
+        def measured() -> Probe:
+            with self._visit() as turn:
+                return measure(base, config, turn)
+
+        yield aside(measured)
 
     def estimate(self, text: str, config: LiftConfig, found: Found = NOTHING_FOUND) -> Estimate:
         """Time and memory of absorbing `text`. Raises `ModelUnavailable`."""

@@ -89,7 +89,7 @@ class LiftChat:
         self._publication = Publication(
             library, self.engine, self._chat.leak, self.choice.name, settings
         )
-        self._costs = Costs(lambda: self.engine.base, self.engine.turn, gpu)
+        self._costs = Costs(lambda: self.engine.base, self.engine.visit, gpu)
         self._slices = Slices(library, self.engine, self._costs, gpu, settings.slice_seconds)
         self._worker = self._absorber()
         library.recover_jobs()

@@ -20,9 +20,13 @@ from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.tokens import tokenize
 from lift_chat.lift.train import Fit, TrainState, decoder_of, run_slice
 from lift_chat.lift.workload import workload
-from lift_chat.models.device import Device
+from lift_chat.models.context import ChatSettings
+from lift_chat.models.device import Device, aside
+from lift_chat.models.engine import Engine
 from lift_chat.models.loading import LoadedModel
+from lift_chat.models.reply import decode
 from lift_chat.probe import Probe, measure
+from lift_chat.service import LiftChat
 from lift_chat.shape import Shape
 from tests.conftest import TALE, no_turn
 
@@ -228,7 +232,7 @@ def test_no_document_has_a_longer_sample_than_what_fits_is_counted_in(
 
 
 def test_a_warm_up_is_done_once_and_a_run_corrects_it(tiny: LoadedModel) -> None:
-    costs = Costs(lambda: tiny, no_turn)
+    costs = Costs(lambda: tiny, Engine(lambda: tiny).visit)
     first = costs.probe(CONFIG)
     assert costs.probe(CONFIG.with_changes(epochs=9)) is first
     memory = CONFIG.with_changes(adapter="gated-memory")
@@ -241,3 +245,21 @@ def test_a_warm_up_is_done_once_and_a_run_corrects_it(tiny: LoadedModel) -> None
     assert after.seconds > 0.5 * after.trained_tokens
     costs.learn(CONFIG, before.document_tokens, 0.25)
     assert costs.estimate(TALE, CONFIG).seconds == pytest.approx(after.seconds / 2)
+
+
+def test_who_estimated_is_not_taken_for_somebody_who_chats(app: LiftChat, tale: Path) -> None:
+    """So a run that is started at once does not begin in small micro-batches."""
+
+    def wanted_elsewhere() -> bool:
+        with app.engine.turn() as shared:
+            return bool(shared)
+
+    def chat() -> None:
+        base = app.engine.base
+        said = decode(base.model, base, [1, 2, 3], ChatSettings(max_new_tokens=2), app.engine.turn)
+        list(said)
+
+    app.estimate(app.add_document(tale).id, CONFIG)
+    assert not wanted_elsewhere()
+    aside(chat)
+    assert wanted_elsewhere()

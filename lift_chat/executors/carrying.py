@@ -72,7 +72,7 @@ def _absorb(order: Order, work: Path, results: Path, line: _Line) -> Made | Left
         base,
         work,
         engine.turn,
-        fit=Costs(lambda: base, engine.turn).fit(config),
+        fit=Costs(lambda: base, engine.visit).fit(config),
         writer=_writer(means.settings()) if config.writer == "endpoint" else None,
         on_items=lambda items: line.say(Wrote(tuple(items))),
         on_checkpoint=lambda: line.say(Saved(lesson.step)),

@@ -19,6 +19,8 @@ Turn = Callable[[], AbstractContextManager[bool | None]]
 """Borrows the device for one micro-batch or one token; everything that computes takes turns. Says
 whether somebody else wants it too, these seconds: who could hold it for long then does not."""
 
+Visit = Callable[[], AbstractContextManager[Turn]]
+"""Turns for one piece of work, behind which nobody is about to ask for the device again."""
 
 Found = TypeVar("Found")
 

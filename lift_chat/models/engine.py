@@ -1,8 +1,8 @@
 """The one owner of the device: loads the base once, hands out twins, and takes turns.
 
 Two trees over the same tensors exist at a time: one trains, one chats; each has its own adapter.
-`turn()` is a fair lock, held for one micro-batch or for a few decoded tokens, so that a chat gets
-in between the steps of a training run. The untouched base itself answers for "compare". What a chat
+`turn()` is fair and held for one micro-batch or for a few decoded tokens, so that a chat gets in
+between the steps of a training run. The untouched base itself answers for "compare". What a chat
 read is kept beside the tree that it was read through, and goes with it.
 """
 
@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import gc
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,61 +21,11 @@ from lift_chat.adapters import kinds, lora
 from lift_chat.errors import AdapterDamaged, AdapterMismatch
 from lift_chat.foreign_values import REPOSITORY
 from lift_chat.models.catalog import EMBEDDED_HUB_ID, EMBEDDED_NAME
-from lift_chat.models.device import aside
+from lift_chat.models.device import Turn, aside
+from lift_chat.models.fair_lock import FairLock
 from lift_chat.models.loading import BaseIdentity, LoadedModel
 from lift_chat.models.prefix import Prefix
 from storage.records import Adapter
-
-SHARED_SECONDS = 20.0
-"""Who asked for the device this short a while ago is about to ask again: a token of an answer, or
-the next question."""
-
-
-class FairLock:
-    """A mutex that is granted in the order of asking; `threading.Lock` promises no order, and a
-    training loop that releases and asks again at once would keep a chat waiting.
-
-    Whoever gets it is told whether another thread asked for it lately.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._mutex = threading.Lock()
-        self._waiting: deque[threading.Lock] = deque()
-        self._held = False
-        self._asked: dict[int, float] = {}
-
-    @contextmanager
-    def turn(self) -> Iterator[bool]:
-        self._acquire()
-        try:
-            yield self._is_shared()
-        finally:
-            self._release()
-
-    def _is_shared(self) -> bool:
-        with self._mutex:
-            since = self._clock() - SHARED_SECONDS
-            self._asked = {who: at for who, at in self._asked.items() if at > since}
-            return not self._asked.keys() <= {threading.get_ident()}
-
-    def _acquire(self) -> None:
-        with self._mutex:
-            self._asked[threading.get_ident()] = self._clock()
-            if not self._held:
-                self._held = True
-                return
-            ticket = threading.Lock()
-            ticket.acquire()
-            self._waiting.append(ticket)
-        ticket.acquire()
-
-    def _release(self) -> None:
-        with self._mutex:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._held = False
 
 
 class Engine:
@@ -117,6 +65,15 @@ class Engine:
         """The device, for a short while; and whether somebody else wants it too."""
         with self._lock.turn() as shared:
             yield shared
+
+    @contextmanager
+    def visit(self) -> Iterator[Turn]:
+        """Turns for work that is over in one go, unlike a chat: whoever has the device afterwards
+        is not told of it any more."""
+        try:
+            yield self.turn
+        finally:
+            self._lock.leave()
 
     def adapted(self, adapter: Adapter, folder: Callable[[], Path]) -> Any:
         """The chat tree with this adapter on it, at the strength it was trained with; switching

@@ -11,6 +11,7 @@ import torch
 
 from lift_chat.adapters import kinds, lora
 from lift_chat.adapters.gated_memory.gates import record_gates
+from lift_chat.costs import Costs
 from lift_chat.errors import OutOfMemory
 from lift_chat.lift.batching import Unit, micro_batches
 from lift_chat.lift.curriculum import Curriculum
@@ -257,6 +258,16 @@ def test_micro_batches_are_small_while_somebody_chats_and_the_adapter_is_the_sam
     assert all(rows * tokens > 4 * SHARED_TOKENS for rows, tokens in whole if tokens == 64)
     for ours, theirs in zip(weights(alone), weights(beside), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_micro_batches_are_whole_right_after_an_estimate(tiny: LoadedModel) -> None:
+    config = CONFIG.with_changes(one_step_per_epoch=True, epochs=1)
+    alone, estimated = (begin(tiny, config, windows=100) for _ in range(2))
+    engine = Engine(lambda: tiny)
+    Costs(lambda: engine.base, engine.visit).estimate(TALE, config)
+    whole = trained_sizes(alone, Engine(lambda: tiny).turn)
+    assert trained_sizes(estimated, engine.turn) == whole
+    assert max(rows * tokens for rows, tokens in whole) > SHARED_TOKENS
 
 
 def test_a_chat_that_comes_in_the_middle_of_a_step_shrinks_what_is_left_of_it(

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import zip_longest
@@ -14,104 +13,13 @@ from lift_chat.errors import AdapterMismatch
 from lift_chat.lift.recipe import AdapterName, LiftConfig
 from lift_chat.lift.tokens import tokenize
 from lift_chat.models.context import ChatSettings
-from lift_chat.models.engine import SHARED_SECONDS, Engine, FairLock, at_strength
+from lift_chat.models.engine import Engine, at_strength
 from lift_chat.models.loading import LoadedModel
 from lift_chat.models.reply import decode
 from storage.records import Adapter
 from tests.conftest import TALE
 
 CONFIG = LiftConfig(rank=8, alpha=16)
-
-
-def test_turns_are_granted_in_the_order_of_asking() -> None:
-    lock, order, threads = FairLock(), [], []
-    asked = [threading.Event() for _ in range(6)]
-
-    def ask(number: int) -> None:
-        asked[number].set()
-        with lock.turn():
-            order.append(number)
-
-    with lock.turn():
-        for number in range(6):
-            thread = threading.Thread(target=ask, args=(number,))
-            thread.start()
-            asked[number].wait()
-            while len(lock._waiting) <= number:  # until it really stands in line
-                pass
-            threads.append(thread)
-    for thread in threads:
-        thread.join()
-    assert order == list(range(6))
-
-
-def test_a_chat_gets_in_between_two_steps_of_a_loop_that_never_rests() -> None:
-    lock, stop, steps, seen = FairLock(), threading.Event(), [0], []
-
-    def train() -> None:
-        while not stop.is_set():
-            with lock.turn():
-                steps[0] += 1
-
-    thread = threading.Thread(target=train)
-    thread.start()
-    for _ in range(50):
-        with lock.turn():
-            seen.append(steps[0])
-    stop.set()
-    thread.join()
-    assert len(seen) == 50
-
-
-def test_who_has_the_device_is_told_of_others_and_not_of_itself() -> None:
-    now = 100.0
-    lock, told = FairLock(lambda: now), []
-
-    def ask() -> None:
-        with lock.turn() as shared:
-            told.append(shared)
-
-    def ask_elsewhere() -> None:
-        thread = threading.Thread(target=ask)
-        thread.start()
-        thread.join()
-
-    ask()
-    ask()
-    ask_elsewhere()
-    now += SHARED_SECONDS - 1
-    ask()
-    now += 1
-    ask()
-    assert told == [False, False, True, True, False]
-    ask_elsewhere()
-    assert told[-1]
-
-
-def test_who_waits_counts_already() -> None:
-    lock = FairLock()
-
-    def wait() -> None:
-        with lock.turn():
-            pass
-
-    with lock.turn() as shared:
-        thread = threading.Thread(target=wait)
-        thread.start()
-        while not lock._waiting:
-            pass
-    with lock.turn() as later:
-        pass
-    thread.join()
-    assert (shared, later) == (False, True)
-
-
-def test_an_error_in_a_turn_frees_the_device() -> None:
-    lock = FairLock()
-    with pytest.raises(ValueError), lock.turn():
-        raise ValueError
-    with lock.turn():
-        pass
 
 
 def adapter(

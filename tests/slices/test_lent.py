@@ -149,6 +149,6 @@ def test_a_lock_that_was_held_at_the_fork_holds_up_nobody_in_the_other_process(
 
 def test_costs_are_measured_where_the_device_is(spaces: Spaces, tiny_folder: Path) -> None:
     engine = Engine(lambda: load(tiny_folder))
-    costs = Costs(lambda: engine.base, engine.turn, Gpu(spaces.GPU, engine.forked))
+    costs = Costs(lambda: engine.base, engine.visit, Gpu(spaces.GPU, engine.forked))
     assert costs.probe(QUICK).operation_seconds > 0 and costs.fit(QUICK).windows == 1
     assert len(spaces.calls) == 1
