@@ -15,6 +15,7 @@ from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
+    LocalEntryNotFoundError,
     LocalTokenNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
@@ -42,19 +43,23 @@ def asked(subject: str, question: Callable[[], T]) -> T:
     raise _refusal(failed, subject)
 
 
-def _refusal(error: Exception, subject: str) -> LiftChatError:
+def _refusal(error: BaseException, subject: str) -> LiftChatError:
+    # It is not on this disk either; why it did not come from the Hub was the first to go wrong.
+    if isinstance(error, LocalEntryNotFoundError) and error.__cause__:
+        return _refusal(error.__cause__, subject)
     if isinstance(error, OfflineModeIsEnabled):
         return HubRefused("The Hub is not asked while HF_HUB_OFFLINE is set.")
     if isinstance(error, LocalTokenNotFoundError):
         return HubRefused("There is no Hugging Face login on this machine; run “hf auth login”.")
     if isinstance(error, HFValidationError):
         return HubRefused(f"{subject!r:.100} is no name of a repository; write user/name.")
-    for reason in _causes(error):
-        if isinstance(reason, HfHubHTTPError):
-            return _answered(reason, subject)
-    return HubRefused(
-        f"The exchange with the Hub about {subject} broke off ({type(error).__name__}); try again."
-    )
+    for one in _causes(error):
+        if isinstance(one, HfHubHTTPError):
+            return _answered(one, subject)
+    reason = type(error).__name__
+    if isinstance(error, OSError) and error.strerror:  # the system's own words: a full disk, say
+        reason = error.strerror
+    return HubRefused(f"The exchange with the Hub about {subject} broke off ({reason}); try again.")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -1,7 +1,8 @@
 """The Hugging Face Hub: fetching base models and data sets. Knows nothing of what is inside them.
 
 `HF_HUB_OFFLINE`, `HF_HOME` and the stored login are the Hub client's own business and are
-honoured by it; nothing here reads or changes them.
+honoured by it; nothing here reads or changes them. Every error is one sentence
+(`storage.hub.refusals`), and says what to do instead.
 """
 
 from __future__ import annotations
@@ -9,17 +10,13 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from huggingface_hub import HfApi, snapshot_download, try_to_load_from_cache
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-)
+from huggingface_hub import snapshot_download, try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+from huggingface_hub.utils import validate_repo_id
 
-from storage.errors import ModelUnavailable, NotFound
+from storage.errors import HubRefused, ModelUnavailable, NotFound
+from storage.hub.refusals import asked
+from storage.hub.repository import client
 
 log = logging.getLogger(__name__)
 
@@ -43,47 +40,36 @@ def download_snapshot(repo: str, revision: str | None) -> Path:
 
     Raises `ModelUnavailable` with what to do about it.
     """
-    try:
-        _announce(repo, revision)
-        return Path(snapshot_download(repo, revision=revision, allow_patterns=list(FILES)))
-    except HFValidationError as error:
+    if not _is_name(repo):
         raise ModelUnavailable(
             f"“{repo}” is neither a folder, a .gguf file nor a Hub id like Qwen/Qwen3-4B."
-        ) from error
-    except GatedRepoError as error:
+        )
+
+    def fetched() -> str:
+        _announce(repo, revision)
+        return client(None).snapshot_download(repo, revision=revision, allow_patterns=list(FILES))
+
+    try:
+        return Path(asked(repo, fetched))
+    except (HubRefused, NotFound) as refusal:
         raise ModelUnavailable(
-            f"{repo} is gated: accept its terms on its Hub page and log in with “hf auth login”."
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise ModelUnavailable(f"There is no model {repo} on the Hub, or it is private.") from error
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
-        raise ModelUnavailable(
-            f"{repo} is not on this disk and the Hub cannot be reached; name another model or "
-            f"use --base-model embedded."
-        ) from error
-    except (HfHubHTTPError, OSError) as error:
-        raise ModelUnavailable(f"{repo} cannot be fetched from the Hub: {error}") from error
+            f"{refusal} Or name a model that is on this disk, or use --base-model embedded."
+        ) from refusal
 
 
 def download_dataset(repo: str) -> Path:
     """Folder with the data set's `.jsonl` files; nothing else of it is fetched, least of all code.
 
-    Raises `NotFound` with what to do about it.
+    Raises `NotFound` or `HubRefused` with what to do about it.
     """
+
+    def fetched() -> str:
+        return client(None).snapshot_download(repo, repo_type="dataset", allow_patterns=["*.jsonl"])
+
     try:
-        folder = Path(snapshot_download(repo, repo_type="dataset", allow_patterns=["*.jsonl"]))
-    except GatedRepoError as error:
-        raise NotFound(
-            f"The data set {repo} is gated: accept its terms on its Hub page and log in with "
-            f"“hf auth login”."
-        ) from error
-    except (RepositoryNotFoundError, HFValidationError) as error:
-        raise NotFound(f"There is no data set {repo} on the Hub, or it is private.") from error
-    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
-        raise NotFound(
-            f"The data set {repo} is not on this disk and cannot be fetched from the Hub; name a "
-            f"file or folder."
-        ) from error
+        folder = Path(asked(repo, fetched))
+    except (HubRefused, NotFound) as refusal:
+        raise type(refusal)(f"{refusal} Or name a file or folder.") from refusal
     if not any(folder.rglob("*.jsonl")):
         raise NotFound(
             f"The data set {repo} has no .jsonl files, and other formats are not read from the "
@@ -92,10 +78,18 @@ def download_dataset(repo: str) -> Path:
     return folder
 
 
+def _is_name(repo: str) -> bool:
+    try:
+        validate_repo_id(repo)
+    except HFValidationError:
+        return False
+    return True
+
+
 def _announce(repo: str, revision: str | None) -> None:
     if cached_snapshot(repo) is not None:
         return
-    info = HfApi().model_info(repo, revision=revision, files_metadata=True)
+    info = client(None).model_info(repo, revision=revision, files_metadata=True)
     size = sum(
         file.size or 0
         for file in info.siblings or ()

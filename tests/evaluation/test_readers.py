@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from lift_chat.errors import InvalidConfig, NotFound, UnreadableDocument
 from lift_chat.evaluation.questions import NUMBERED, EvalDocument, EvalQuestion
 from lift_chat.evaluation.sets import READERS, Selection, open_set
-from storage.hub import snapshots
+from tests.hub.fake_hub import FakeHub
 
 
 def lines(path: Path, *rows: Any) -> Path:
@@ -253,32 +252,16 @@ def test_a_wrong_name_is_one_sentence(named: str, problem: str) -> None:
         every(named)
 
 
-def fetched(folder: Path, asked: list[Any]) -> Callable[..., str]:
-    def download(repo: str, **options: Any) -> str:
-        asked.append((repo, options))
-        return str(folder)
-
-    return download
-
-
-def test_a_hub_id_fetches_json_lines_of_a_data_set_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_hub_id_names_a_data_set_there(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines(tmp_path / "data" / "own.jsonl", OWN)
-    asked: list[Any] = []
-    monkeypatch.setattr(snapshots, "snapshot_download", fetched(tmp_path, asked))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    row = json.dumps(OWN).encode() + b"\n"
+    hub.add("someone/lamps", {"data/own.jsonl": row}, kind="dataset")
     (document,) = every("jsonl:someone/lamps")
     assert document.title == "The Lamp"
-    options = {"repo_type": "dataset", "allow_patterns": ["*.jsonl"]}
-    assert asked == [("someone/lamps", options)]
-
-
-def test_a_data_set_without_json_lines_is_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(snapshots, "snapshot_download", fetched(tmp_path, []))
-    with pytest.raises(NotFound, match=r"someone/lamps has no \.jsonl files"):
-        every("jsonl:someone/lamps")
+    with pytest.raises(NotFound, match="someone/ships is not on the Hub"):
+        every("jsonl:someone/ships")
 
 
 def test_every_reader_says_what_a_folder_lacks(tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ class FakeHub(FaultyServer):
             ("POST", "/api/repos/create", self._create),
             ("POST", "/api/validate-yaml", self._validate),
             ("GET", rf"/api/{KIND}/{REPO}(/revision/(?P<rev>.+))?", self._info),
+            ("GET", rf"/api/{KIND}/{REPO}/tree/(?P<rev>[^/]+)", self._tree),
             ("POST", rf"/api/{KIND}/{REPO}/preupload/main", self._preupload),
             ("POST", rf"/api/{KIND}/{REPO}/commit/main", self._commit),
             ("POST", rf"/{PREFIX}{REPO}\.git/info/lfs/objects/batch", self._batch),
@@ -232,6 +233,17 @@ class FakeHub(FaultyServer):
                 ],
             }
         )
+
+    def _tree(self, request: Request, found: re.Match[str]) -> Answer:
+        commit = self._at(self._repo(request, found), found["rev"])
+        files = []
+        for name, blob in commit.files.items():
+            file: dict[str, object] = {"type": "file", "path": name}
+            file |= {"size": len(blob.data), "oid": blob.oid}
+            if blob.large:
+                file["lfs"] = {"size": len(blob.data), "oid": blob.sha256, "pointerSize": 134}
+            files.append(file)
+        return Answer.of(files)
 
     def _page(self, repo: Repo) -> str:
         return f"{self.url}/{'datasets/' if repo.kind == 'dataset' else ''}{repo.id}"
