@@ -9,7 +9,6 @@ documents and adapters.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -17,15 +16,12 @@ from typing import Any
 
 import torch
 
-from lift_chat.lift.absorption import row_sums
+from lift_chat.lift.choices import Question, choice_logprobs, scoring
 from lift_chat.lift.load import Load
-from lift_chat.lift.losses import FrozenHead
-from lift_chat.lift.train import decoder_of, mean_loss
+from lift_chat.lift.tokens import tokenize
+from lift_chat.lift.train import mean_loss
 from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
-from lift_chat.models.prompts import prompt_ids, user
-from lift_chat.models.rows import PADDING, Rows, batches, padded_left, padded_right
-from lift_chat.models.stems import common_length
 
 WINDOW = 512
 
@@ -36,19 +32,6 @@ likely. A judgement: taking on a document's tone costs some of this and is what 
 MOST_QUIZ_FALL = 10.0
 """Points. One of 32 questions is 3.1 points; up to three of them may turn over by chance, where two
 choices were about as likely before."""
-
-QUIZ_TOKENS = 1024
-"""Prompt tokens in one turn of the quiz; the choices behind them add about half as many."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """One quiz question; an answer is `begin` and a choice, `correct` the right one's index."""
-
-    question: str
-    begin: str
-    choices: tuple[str, ...]
-    correct: int
 
 
 @dataclass(frozen=True)
@@ -111,15 +94,10 @@ def probe(model: Any, loaded: LoadedModel, turn: Turn) -> General:
 
 
 def reading(loaded: LoadedModel) -> Load:
-    """What `probe` sends through a model; of the quiz, what its prompts share is read once."""
-    load = Load()
+    """What `probe` sends through a model."""
+    load = scoring(loaded, quiz())
     for window in _windows(loaded):
         load += Load.of(1, window.shape[1], window.shape[1])
-    rows = [_row(loaded, question) for question in quiz()]
-    shared = common_length([row.prompt for row in rows])
-    for row in rows:
-        load += Load.of(1, len(row.prompt) - shared + sum(map(len, row.ends)))
-        load += Load(labelled=sum(map(len, row.ends)))
     return load
 
 
@@ -135,77 +113,10 @@ def control_text() -> str:
     return text
 
 
-def choice_logprobs(
-    model: Any, loaded: LoadedModel, questions: Sequence[Question], turn: Turn
-) -> list[list[float]]:
-    """Mean log-likelihood per token of each question's choices behind its chat prompt.
-
-    The answer's beginning is given, so that the choice is between facts and not between ways of
-    speaking; what the answers have in common is read once and is not scored, nor is a stop token.
-    All questions have the same number of choices.
-    """
-    rows = [_row(loaded, question) for question in questions]
-    results: list[list[float]] = [[] for _ in questions]
-    for group in batches([len(row.prompt) for row in rows], QUIZ_TOKENS):
-        with turn():
-            scored = _score(model, loaded, [rows[i] for i in group])
-        for index, chances in zip(group, scored, strict=True):
-            results[index] = chances
-    return results
-
-
-@dataclass(frozen=True)
-class _Row:
-    """Token ids of a prompt with the answers' common beginning, and of how each answer ends."""
-
-    prompt: list[int]
-    ends: list[list[int]]
-
-
-def _row(loaded: LoadedModel, question: Question) -> _Row:
-    answers = [_ids(loaded, f"{question.begin} {choice}") for choice in question.choices]
-    common = common_length(answers)
-    prompt = prompt_ids(loaded, [user(question.question)])
-    return _Row(prompt + answers[0][:common], [answer[common:] for answer in answers])
-
-
-@torch.no_grad()
-def _score(model: Any, loaded: LoadedModel, rows: Sequence[_Row]) -> list[list[float]]:
-    """Reads what all prompts share once, the rest of each once, and behind it each of its ends.
-
-    The rests are padded at the left, the ends at the right: nothing that counts sees padding.
-    """
-    reading = Rows(decoder_of(model), loaded.device.torch)
-    each = len(rows[0].ends)
-    shared = min(
-        common_length([row.prompt for row in rows]), *(len(row.prompt) - 1 for row in rows)
-    )
-    rests = [row.prompt[shared:] for row in rows]
-    ends = [end for row in rows for end in row.ends]
-    if shared:
-        reading.read([rows[0].prompt[:shared]])
-        reading.take([0] * len(rows))
-    first = reading.read(padded_left(rests)).last_hidden_state[:, -1:]
-    reading.take([place for place in range(len(rows)) for _ in range(each)])
-    padded = padded_right(ends)
-    # The state before an end predicts its first token.
-    behind = reading.read(padded).last_hidden_state
-    hidden = torch.cat([first.repeat_interleave(each, 0), behind], dim=1)
-    labels = torch.tensor([[PADDING, *end] for end in padded], device=hidden.device)
-    sums = row_sums(FrozenHead(model), hidden, labels)
-    means = [-total / len(end) for total, end in zip(sums, ends, strict=True)]
-    return [means[start : start + each] for start in range(0, len(means), each)]
-
-
 def _windows(loaded: LoadedModel) -> list[torch.Tensor]:
-    ids = torch.tensor([_ids(loaded, control_text())], device=loaded.device.torch)
+    ids = tokenize(loaded, control_text())
     # A window of one token has nothing to predict.
     return [ids[:, start : start + WINDOW] for start in range(0, ids.shape[1] - 1, WINDOW)]
-
-
-def _ids(loaded: LoadedModel, text: str) -> list[int]:
-    ids: list[int] = loaded.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-    return ids
 
 
 @cache
