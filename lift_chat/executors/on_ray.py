@@ -1,23 +1,19 @@
 """Tasks on a Ray cluster, or on the Ray that is started on this machine when there is none.
 
 Files travel as bytes through Ray's object store, messages through a mailbox: an actor beside the
-one who gives the orders. Imported only when it is used. Every machine of the cluster needs the same
-lift-chat and finds the base model by itself; checkpoints lie in the cache folder of the machine
-that works, so a task that is started again on the same machine goes on from there.
+one who gives the orders. What is done at the other end is `ray_worker`'s. Imported only when it is
+used.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import shutil
 import signal
 import socket
-import tempfile
 import threading
-import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,10 +33,9 @@ from ray.exceptions import (
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from lift_chat.errors import ExecutorUnavailable
-from lift_chat.executors.carrying import carry_out
 from lift_chat.executors.order import Means
+from lift_chat.executors.ray_worker import Files, packed, unpack, work
 from lift_chat.executors.results import FILES, Failed, Left, Lost, Outcome, read_result
-from lift_chat.settings import Settings
 
 GONE = (
     WorkerCrashedError,
@@ -52,12 +47,7 @@ GONE = (
 )
 """What became of a worker, not of its work."""
 
-FORGOTTEN_SECONDS = 14 * 24 * 3600
-"""Checkpoints that nobody has come back for in so long are removed."""
-
 ANSWER_SECONDS = 10.0
-
-Files = dict[str, bytes]
 
 
 def connect(means: Means) -> RayExecutor:
@@ -118,7 +108,7 @@ class RayExecutor:
             self._share = min(float(means.threads or 1), max(there.get("CPU", 1.0), 1.0))
         wanted = {"num_gpus": 1} if self._unit == "GPU" else {"num_cpus": self._share}
         # Whether a task is tried again is for the one to decide who knows how far it came.
-        task: Any = ray.remote(max_retries=0, **wanted)(_carry_out)
+        task: Any = ray.remote(max_retries=0, **wanted)(work)
         self._task = task.options(name="lift-chat")
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         mailbox: Any = ray.remote(num_cpus=0)(_Mailbox)
@@ -193,52 +183,7 @@ class _Mailbox:
         return self._lines.pop(job_id, [])
 
 
-def _carry_out(job_id: str, order: Files, mailbox: Any) -> Files:
-    """What a worker does: its own checkpoints, files from bytes, and bytes of files."""
-    runs = Settings(host="127.0.0.1", share=False).cache / "runs"
-    forget_old(runs)
-    work = runs / job_id
-    # Other accounts of the machine have no business in what somebody reads.
-    work.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="lift-chat-") as scratch:
-        given, results = Path(scratch, "order"), Path(scratch, "results")
-        given.mkdir()
-        results.mkdir()
-        unpack(order, given)
-        carry_out(given, work, results, lambda lines: _told(mailbox, job_id, lines))
-        match read_result(results):
-            case Failed() | Left("close"):
-                os.utime(work)
-            case _:
-                shutil.rmtree(work, ignore_errors=True)
-        return packed(results)
-
-
-def _told(mailbox: Any, job_id: str, lines: Sequence[str]) -> str:
-    return str(ray.get(mailbox.report.remote(job_id, list(lines))))
-
-
 def _resources() -> dict[str, float]:
     """What the cluster has by now, in use or not."""
     there: Any = ray.cluster_resources  # which has no types
     return dict(there())
-
-
-def forget_old(runs: Path) -> None:
-    """Removes the checkpoints of jobs that were given up, or went on elsewhere."""
-    for folder in runs.glob("*/"):
-        if time.time() - folder.stat().st_mtime > FORGOTTEN_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def packed(folder: Path) -> Files:
-    """All files below `folder`, by their path in it."""
-    there = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in there}
-
-
-def unpack(files: Mapping[str, bytes], folder: Path) -> None:
-    for name, content in files.items():
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)

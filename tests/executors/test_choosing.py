@@ -9,7 +9,7 @@ import pytest
 
 from lift_chat import LiftChat
 from lift_chat.errors import ExecutorUnavailable, InvalidConfig
-from lift_chat.executors.on_ray import FORGOTTEN_SECONDS, forget_old, packed, unpack
+from lift_chat.executors.ray_worker import FORGOTTEN_SECONDS, forget_old, packed, unpack
 from lift_chat.settings import Settings
 from tests.ui.conftest import free_port
 
