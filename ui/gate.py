@@ -9,29 +9,25 @@ an endpoint does; endpoints check their owner themselves.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from gradio.utils import get_upload_folder
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from storage.records import NOBODY
 from ui.claims import Claims
 from ui.owner import owner_in
 from ui.private_files import FILES
-from ui.words import NOT_YOURS, OTHER_SITE, SIGN_IN_TO_UPLOAD, TOO_LARGE, UPLOADS_FULL
+from ui.visit import Refused, Visit, is_foreign
+from ui.words import OTHER_SITE, SIGN_IN_TO_UPLOAD, TOO_LARGE, UPLOADS_FULL
 
 MB = 10**6
-MOST_JSON = 8 * MB
-"""Bytes of one request that is no upload; far above the longest list of study questions."""
 
 OPEN = (
     r"/|/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt)/?"
@@ -40,27 +36,6 @@ OPEN = (
     r"|queue/status|reset)/?"
 )
 """Routes that say the same to everybody, or only of who asks."""
-
-
-class Refused(Exception):
-    def __init__(self, status: int = 404, why: str = NOT_YOURS) -> None:
-        super().__init__(why)
-        self.status, self.why = status, why
-
-
-@dataclass(frozen=True)
-class Visit:
-    """One request: whose, what the route's pattern found in the path, and the connection."""
-
-    owner: str
-    found: dict[str, str]
-    scope: Scope
-    receive: Receive
-    send: Send
-
-    def query(self, name: str) -> str:
-        asked: dict[str, list[str]] = parse_qs(self.scope["query_string"].decode("latin-1"))
-        return asked.get(name, [""])[-1]
 
 
 class Gate:
@@ -128,13 +103,13 @@ class Gate:
 
     async def _event(self, visit: Visit) -> None:
         """Begins or ends an event of a page session."""
-        body, visit = await read_json(visit)
+        body, visit = await visit.read_json()
         session, event = body.get("session_hash"), body.get("event_id")
         if session and not self._claims.claim("session", str(session), visit.owner):
             raise Refused
         if event and not self._claims.holds("event", str(event), visit.owner):
             raise Refused
-        await self._app(visit.scope, visit.receive, self._noting(visit, self._note_event))
+        await self._app(visit.scope, visit.receive, visit.noting(self._note_event))
 
     async def _call(self, visit: Visit) -> None:
         """Begins an event by the name of its endpoint; the page's own have names too."""
@@ -160,7 +135,7 @@ class Gate:
         upload = visit.query("upload_id")
         if upload and not self._claims.claim("upload", upload, visit.owner):
             raise Refused
-        await self._app(visit.scope, visit.receive, self._noting(visit, self._note_files))
+        await self._app(visit.scope, visit.receive, visit.noting(self._note_files))
 
     async def _upload_progress(self, visit: Visit) -> None:
         if not self._claims.claim("upload", visit.query("upload_id"), visit.owner):
@@ -175,56 +150,8 @@ class Gate:
         for path in answer if isinstance(answer, list) else ():
             FILES.give(path, owner)
 
-    def _noting(self, visit: Visit, note: Callable[[Any, str], None]) -> Send:
-        """Holds the answer, a short JSON text, back until what it hands out is noted as theirs."""
-        held: list[Message] = []
-
-        async def send(message: Message) -> None:
-            held.append(message)
-            if message["type"] != "http.response.body" or message.get("more_body"):
-                return
-            if held[0].get("status") == 200:
-                note(json.loads(b"".join(part.get("body", b"") for part in held)), visit.owner)
-            for part in held:
-                await visit.send(part)
-
-        return send
-
-
-def is_foreign(headers: Headers) -> bool:
-    """Whether a page of another site sent the request; a program names no origin."""
-    origin = headers.get("origin")
-    ours = {headers.get("host"), *os.environ.get("SPACE_HOST", "").split(",")}
-    return origin is not None and (urlsplit(origin).netloc or "none") not in ours
-
 
 def free_bytes() -> int:
     """On the disk of Gradio's cache, whose folder may not be there yet."""
     folder = get_upload_folder()
     return shutil.disk_usage(folder if os.path.isdir(folder) else os.path.dirname(folder)).free
-
-
-async def read_json(visit: Visit) -> tuple[dict[str, Any], Visit]:
-    """The request's body, and the request with the body to be read once more."""
-    body = b""
-    while True:
-        message = await visit.receive()
-        if message["type"] != "http.request":
-            raise Refused(400)
-        body += message.get("body", b"")
-        if len(body) > MOST_JSON:
-            raise Refused(413, TOO_LARGE)
-        if not message.get("more_body"):
-            break
-    try:
-        told = json.loads(body)
-    except (ValueError, RecursionError):
-        raise Refused(400) from None
-    if not isinstance(told, dict):
-        raise Refused(400)
-    unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive() -> Message:
-        return unread.pop() if unread else await visit.receive()
-
-    return told, replace(visit, receive=receive)
