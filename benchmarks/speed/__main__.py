@@ -3,13 +3,15 @@ CPU cores; with `--device cuda` for one GPU and the shapes of Qwen3, drawn at ra
 
     OMP_NUM_THREADS=1 python -m benchmarks.speed [--beside "what else ran"] [--out FILE.json]
     python -m benchmarks.speed --device cuda --shape 0.6B --shape 4B --shape 8B --out FILE.json
+    python -m benchmarks.speed --device cuda --shape 0.6B --batch 8 --only arms --arm A --arm C
     python -m benchmarks.speed --only growth
 
 Arms take turns (`arms`, `rounds`): A the reference recipe, B PEFT and a plain Trainer, C TRL, D
 ours and D with one thing undone, E Gated Memory; H the whole document in the window and I an index
 of it (`instead`). How time and memory of D grow with the document comes before (`growth`). Ratios
-within a run are what counts; another machine has other seconds. What is not installed is left out,
-and the table says so. `FILE.md` is written beside `FILE.json`.
+within a run are what counts; another machine has other seconds. With `--batch` every arm takes so
+many windows a step, all at once. What is not installed is left out, and the table says so.
+`FILE.md` is written beside `FILE.json`.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ import torch
 
 from benchmarks.command import command
 from benchmarks.speed import growth, table
-from benchmarks.speed.arms import all_arms, recipe
+from benchmarks.speed.arms import Arm, all_arms, recipe
 from benchmarks.speed.bases import SHAPES, Base, document, random_base
 from benchmarks.speed.instead import bm25_seconds, full_context
 from benchmarks.speed.rounds import Plan, measure_losses, measure_memory, runners, take_turns
@@ -88,35 +90,53 @@ def _measure(name: str, device: Device, arguments: argparse.Namespace) -> dict[s
     """All figures of one base."""
     base = random_base(name, device, arguments.seed)
     ids = document(arguments.tokens, arguments.seed)
-    arms = all_arms(arguments.window, arguments.seed)
+    arms = _chosen(arguments)
     missing = {arm.name: arm.missing for arm in arms if arm.missing}
     running = runners(base, [arm for arm in arms if not arm.missing], ids)
+    plan = Plan(arguments.rounds, arguments.steps, arguments.batch)
     for runner in list(running):
         _say(f"{name}: memory of {runner.arm.name}")
-        if why := measure_memory(base, runner):
+        if why := measure_memory(base, runner, plan):
             missing[runner.arm.name] = why
             running.remove(runner)
-    grown = _growth(base, arguments)
-    plan = Plan(arguments.rounds, arguments.steps)
-    peaks = take_turns(base, running, plan)
+    more = {} if arguments.only else _beside_arms(name, base, ids, arguments)
+    peaks, ran_out = take_turns(base, running, plan)
     known = {runner.arm.name: runner for runner in running}
     untrained = measure_losses(base, running, known["D"], plan)
     rows = [table.row(runner, known) for runner in running]
-    _say(f"{name}: the whole document in the window")
     return {
         **table.shape(base),
         "document_tokens": len(ids),
         "window_tokens": arguments.window,
+        "batch_windows": plan.batch,
         "rounds": plan.rounds,
         "steps": plan.steps,
         "matmul_peak": table.spread(peaks),
         "untrained_loss": untrained,
         "arms": rows,
-        "missing": missing,
+        "missing": missing | ran_out,
+        **more,
+        "verdicts": [*table.verdicts(rows), *more.get("verdicts", [])],
+    }
+
+
+def _chosen(arguments: argparse.Namespace) -> list[Arm]:
+    """All arms, or the named ones and ours, which they are compared with."""
+    arms = all_arms(arguments.window, arguments.seed, arguments.batch)
+    return [arm for arm in arms if not arguments.arm or arm.name in ("D", *arguments.arm)]
+
+
+def _beside_arms(
+    name: str, base: Base, ids: list[int], arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """Growth, and what one would do instead of absorbing."""
+    grown = _growth(base, arguments)
+    _say(f"{name}: the whole document in the window")
+    return {
         "full_context": asdict(full_context(base, ids)),
         "bm25_seconds": bm25_seconds(ids),
         "growth": asdict(grown),
-        "verdicts": [*table.verdicts(rows), *table.growth_verdicts(grown)],
+        "verdicts": table.growth_verdicts(grown),
     }
 
 
@@ -126,13 +146,14 @@ def _grown(name: str, device: Device, arguments: argparse.Namespace) -> dict[str
     grown = _growth(base, arguments)
     return {
         **table.shape(base),
+        "batch_windows": arguments.batch,
         "growth": asdict(grown),
         "verdicts": table.growth_verdicts(grown),
     }
 
 
 def _growth(base: Base, arguments: argparse.Namespace) -> growth.Growth:
-    config = recipe(arguments.window, arguments.seed)
+    config = recipe(arguments.window, arguments.seed, batch_segments=arguments.batch)
     return growth.measure(base, arguments.length, config, TRIES)
 
 
@@ -141,12 +162,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--device", choices=list(DEFAULTS), default="cpu")
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), help="else the faster one")
     parser.add_argument("--shape", action="append", choices=list(SHAPES))
-    parser.add_argument("--only", choices=("growth",), help="this part alone")
+    parser.add_argument("--only", choices=("arms", "growth"), help="this part alone")
+    parser.add_argument("--arm", action="append", metavar="NAME", help="beside D; else all of them")
+    parser.add_argument("--batch", type=int, default=1, help="windows of a step, all at once")
     parser.add_argument("--tokens", type=int, help="length of the document")
     parser.add_argument("--window", type=int, help="tokens of a training window")
     parser.add_argument("--length", type=int, action="append", help="documents for the growth")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=3, help="measured windows of an arm's turn")
+    parser.add_argument("--steps", type=int, default=3, help="measured steps of an arm's turn")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--beside", default="", help="what else runs on this machine")
@@ -158,6 +181,11 @@ def _arguments() -> argparse.Namespace:
             setattr(arguments, name, value)
     if len(set(arguments.length)) < 3:
         parser.error("whether growth is linear can only be seen of three lengths or more")
+    if arguments.batch < 1:
+        parser.error("a step needs a window")
+    names = [arm.name for arm in all_arms(arguments.window, arguments.seed, arguments.batch)]
+    if unknown := sorted(set(arguments.arm or ()) - set(names)):
+        parser.error(f"there is no arm {', '.join(unknown)}; there are {', '.join(names)}")
     return arguments
 
 

@@ -2,8 +2,8 @@
 
 An arm trains an adapter for a few steps on given windows and can go on with it later; the optimizer
 begins anew each time, in every arm. All arms share the base's tensors, the seed, the rate
-(constant), AdamW's betas, clipping, the order of the windows and one window per step, so that the
-loss after equally many tokens tells whether a fast arm also learns.
+(constant), AdamW's betas, clipping, the order of the windows and how many of them make a step, all
+at once, so that the loss after equally many tokens tells whether a fast arm also learns.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from benchmarks.speed.bases import Base
 from benchmarks.speed.measuring import Watch
 from benchmarks.speed.trainers import Train, Windows, hugging_face, trl_missing, trl_sft
 from lift_chat.adapters import kinds
+from lift_chat.errors import OutOfMemory
 from lift_chat.lift.batching import Unit
 from lift_chat.lift.curriculum import Curriculum
 from lift_chat.lift.losses import FrozenHead, labelled
@@ -43,7 +44,7 @@ class Arm:
 
 
 def recipe(window_tokens: int, seed: int, **changes: Any) -> LiftConfig:
-    """Ours without overlap: rank 32 on all linear layers, one window per step."""
+    """Ours without overlap: rank 32 on all linear layers, one window per step unless said."""
     values: dict[str, Any] = {
         "segment_tokens": window_tokens,
         "stride_tokens": window_tokens,
@@ -57,12 +58,12 @@ def recipe(window_tokens: int, seed: int, **changes: Any) -> LiftConfig:
     return LiftConfig(**(values | changes))
 
 
-def all_arms(window_tokens: int, seed: int) -> list[Arm]:
-    """The arms in the order in which they take turns."""
-    own = recipe(window_tokens, seed)
+def all_arms(window_tokens: int, seed: int, batch: int) -> list[Arm]:
+    """The arms in the order in which they take turns; `batch` windows a step."""
+    own = recipe(window_tokens, seed, batch_segments=batch)
     stride = _stride(window_tokens)
     return [
-        reference(window_tokens, seed),
+        reference(window_tokens, seed, batch_segments=batch),
         Arm("B", "PEFT and HF Trainer, no overlap, r=32 on all linear layers",
             _in_fp32(own), hugging_face(own, checkpointing=False), _windows(own)),
         Arm("C", "TRL SFTTrainer as B",
@@ -124,26 +125,31 @@ class _Held(FrozenHead):
 
 @dataclass(frozen=True)
 class Fixed:
-    """A plan of given windows, one per step."""
+    """A plan of given windows, `batch` per step."""
 
     windows: Windows = field(repr=False)
+    batch: int
 
     @property
     def steps(self) -> int:
-        return len(self.windows)
+        return -(-len(self.windows) // self.batch)
 
     def units(self, step: int) -> Sequence[Unit]:
-        return [(window(self.windows[step]),)]
+        first = step * self.batch
+        return [(window(ids),) for ids in self.windows[first : first + self.batch]]
 
 
 def _ours(name: str, what: str, config: LiftConfig, switches: Switches = Switches()) -> Arm:
     attach = _in_fp32(config) if switches.fp32 else _attached(config)
 
     def train(base: Base, adapted: Any, windows: Windows, watch: Watch) -> None:
-        fit = Fit(recompute=switches.checkpointing)
-        state = TrainState.start(adapted, config, Fixed(windows), fit)
+        batch = config.batch_segments
+        fit = Fit(windows=batch, recompute=switches.checkpointing)
+        state = TrainState.start(adapted, config, Fixed(windows, batch), fit)
         with switches.head(), closing(run_slice(state, nullcontext)) as events:
-            for _ in events:
+            for event in events:
+                if event.message:  # it goes on with less at once, which is another arm
+                    raise OutOfMemory(event.message)
                 watch.tick()
 
     return Arm(name, what, attach, train, _windows(config))

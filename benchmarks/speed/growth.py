@@ -61,7 +61,7 @@ def _pass(base: Base, length: int, config: LiftConfig) -> float:
     watch = Stopwatch(base.device, 1, plan.steps + 1)
     watch.tick()
     adapted = kinds.attach(base.loaded.twin(), config)
-    state = TrainState.start(adapted, config, plan, Fit())
+    state = TrainState.start(adapted, config, plan, Fit(windows=config.batch_segments))
     with closing(run_slice(state, nullcontext)) as events:
         for _ in events:
             watch.tick()

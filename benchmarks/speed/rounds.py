@@ -3,6 +3,7 @@ them, it does to its neighbours too."""
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -19,19 +20,26 @@ from lift_chat.errors import OutOfMemory
 from lift_chat.lift.train import mean_loss
 
 MEMORY_STEPS = 3
+RAN_OUT = "memory ran out"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`warm` steps of each arm's turn are not measured, `steps` are."""
+    """`warm` steps of each arm's turn are not measured, `steps` are; each of `batch` windows."""
 
     rounds: int
     steps: int
+    batch: int
     warm: int = 1
 
     @property
     def a_turn(self) -> int:
         return self.warm + self.steps
+
+    @property
+    def windows(self) -> int:
+        """Of a turn."""
+        return self.a_turn * self.batch
 
 
 @dataclass
@@ -54,12 +62,10 @@ class Runner:
         return [rate / self.passes for rate in self.rates]
 
     def turn(self, base: Base, plan: Plan, number: int, peak: float) -> None:
-        first = number * plan.a_turn
-        # A document may be shorter than all turns together: begin again.
-        chosen = [self.windows[i % len(self.windows)] for i in range(first, first + plan.a_turn)]
+        chosen = _around(self.windows, number * plan.windows, plan.windows)
         watch = Stopwatch(base.device, plan.warm, plan.a_turn)
         self.arm.train(base, self.adapted, chosen, watch)
-        tokens = sum(len(ids) for ids in chosen[plan.warm :])
+        tokens = sum(len(ids) for ids in chosen[plan.warm * plan.batch :])
         self.rates.append(tokens / watch.seconds)
         self.wall_rates.append(tokens / watch.wall)
         self.shares.append(base.operations * self.rates[-1] / peak)
@@ -74,41 +80,55 @@ def runners(base: Base, arms: Sequence[Arm], ids: Sequence[int]) -> list[Runner]
     return made
 
 
-def measure_memory(base: Base, runner: Runner) -> str:
+def _around(windows: Sequence[list[int]], first: int, count: int) -> list[list[int]]:
+    """A document may be shorter than all turns together: it begins again."""
+    return [windows[place % len(windows)] for place in range(first, first + count)]
+
+
+def measure_memory(base: Base, runner: Runner, plan: Plan) -> str:
     """Peak of adapter, optimizer and training on top of the base, in a run of its own; returns
     why the arm cannot run here, or ''."""
-    arm, steps = runner.arm, MEMORY_STEPS
+    arm, longest = runner.arm, sorted(runner.windows, key=len, reverse=True)
 
     def prepare() -> Callable[[], None]:
         short = Stopwatch(base.device, 0, 0)
         arm.train(base, arm.attach(base), [runner.windows[0][:16]], short)  # imports and caches
-        full = sorted(runner.windows, key=len)[-steps:]
+        full = _around(longest[: MEMORY_STEPS * plan.batch], 0, MEMORY_STEPS * plan.batch)
         return lambda: arm.train(base, arm.attach(base), full, Stopwatch(base.device, 0, 0))
 
     try:
         runner.memory = peak_memory(base.device, prepare)
     except (OutOfMemory, torch.OutOfMemoryError):
-        return "memory ran out"
+        return RAN_OUT
     return ""
 
 
-def take_turns(base: Base, runners: Sequence[Runner], plan: Plan) -> list[float]:
-    """Fills the runners' figures; returns the matrix peaks of the rounds, in FLOP per second."""
-    peaks = []
+def take_turns(base: Base, runners: list[Runner], plan: Plan) -> tuple[list[float], dict[str, str]]:
+    """Fills the runners' figures; returns the matrix peaks of the rounds, in FLOP per second, and
+    why an arm is missing. One that fits alone, and not beside the adapters of all, is taken out."""
+    peaks, missing = [], {}
     for runner in runners:
         runner.adapted = runner.arm.attach(base)
     for number in range(plan.rounds):
         peaks.append(matmul_peak(base.device, base.loaded.device.dtype))
-        for runner in runners:
-            runner.turn(base, plan, number, peaks[-1])
-            print(f"round {number + 1} {runner.arm.name}: {runner.rates[-1]:.0f} trained tokens/s",
+        for runner in list(runners):
+            name = runner.arm.name
+            gc.collect()
+            torch.cuda.empty_cache()  # what the arm before held would not be free for this one
+            try:
+                runner.turn(base, plan, number, peaks[-1])
+            except (OutOfMemory, torch.OutOfMemoryError):
+                missing[name] = RAN_OUT
+                runners.remove(runner)
+                continue
+            print(f"round {number + 1} {name}: {runner.rates[-1]:.0f} trained tokens/s",
                   file=sys.stderr, flush=True)  # fmt: skip
-    return peaks
+    return peaks, missing
 
 
 def measure_losses(base: Base, runners: Sequence[Runner], own: Runner, plan: Plan) -> float:
     """Loss of every arm on the windows that `own` was trained on; returns the untrained base's."""
-    seen = own.windows[: plan.rounds * plan.a_turn]
+    seen = own.windows[: plan.rounds * plan.windows]
     probe = [torch.tensor([ids], device=base.device) for ids in seen[:: max(1, len(seen) // 4)]]
     for runner in runners:
         *_, runner.loss = mean_loss(runner.adapted, probe, nullcontext)

@@ -120,7 +120,8 @@ def _base(one: dict[str, Any], kind: str) -> list[str]:
         f"{one['parameters']['head'] / 1e6:.0f}M in the head",
         "",
         *(_arms(one, kind) if "arms" in one else []),
-        *_growth(one["growth"]),
+        *(_instead(one) if "full_context" in one else []),
+        *(_growth(one["growth"], one["batch_windows"]) if "growth" in one else []),
         *[f"- {sentence}" for sentence in one["verdicts"]],
         "",
     ]
@@ -129,8 +130,9 @@ def _base(one: dict[str, Any], kind: str) -> list[str]:
 def _arms(one: dict[str, Any], kind: str) -> list[str]:
     counts = "seconds of the process" if kind == "cpu" else "seconds of the clock"
     return [
-        f"Document of {one['document_tokens']} tokens, windows of {one['window_tokens']}; "
-        f"{one['rounds']} rounds of {one['steps']} measured windows an arm, in turns. Rates are "
+        f"Document of {one['document_tokens']} tokens, windows of {one['window_tokens']}, "
+        f"in every arm {_at_once(one['batch_windows'])}; "
+        f"{one['rounds']} rounds of {one['steps']} measured steps an arm, in turns. Rates are "
         f"per {counts}, median (least–most). Matrix products reach "
         f"{one['matmul_peak']['median'] / 1e12:.2f} TFLOP/s "
         f"({one['matmul_peak']['least'] / 1e12:.2f}–{one['matmul_peak']['most'] / 1e12:.2f}). "
@@ -144,8 +146,12 @@ def _arms(one: dict[str, Any], kind: str) -> list[str]:
         *[f"- {arm['arm']}: {arm['what']}." for arm in one["arms"]],
         *[f"- {name}: not measured, {why}." for name, why in one["missing"].items()],
         "",
-        *_instead(one["full_context"], one["bm25_seconds"], one["document_tokens"]),
     ]
+
+
+def _at_once(batch: int) -> str:
+    """How many windows are a step, and go through the device together."""
+    return "one window a step" if batch == 1 else f"{batch} windows a step, all at once"
 
 
 def _line(arm: dict[str, Any]) -> str:
@@ -167,21 +173,21 @@ def _between(values: dict[str, float]) -> str:
     return f"{values['median']:.0f} ({values['least']:.0f}–{values['most']:.0f})"
 
 
-def _instead(full: dict[str, float], indexing: float, tokens: int) -> list[str]:
-    whole = FullContext(**full)
+def _instead(one: dict[str, Any]) -> list[str]:
+    whole = FullContext(**one["full_context"])
     return [
         f"- H, the whole document in the window: {whole.prefill_seconds:.1f} s to read its "
-        f"{tokens} tokens, {whole.decode_seconds:.1f} s for {DECODED} tokens behind them, "
-        f"{whole.cache_mib:.0f} MiB of keys and values.",
-        f"- I, an index of its passages (BM25): {1000 * indexing:.1f} ms.",
+        f"{one['document_tokens']} tokens, {whole.decode_seconds:.1f} s for {DECODED} tokens "
+        f"behind them, {whole.cache_mib:.0f} MiB of keys and values.",
+        f"- I, an index of its passages (BM25): {1000 * one['bm25_seconds']:.1f} ms.",
         "",
     ]
 
 
-def _growth(growth: dict[str, Any]) -> list[str]:
+def _growth(growth: dict[str, Any], batch: int) -> list[str]:
     rows = zip(growth["lengths"], growth["seconds"], growth["memory"], strict=True)
     return [
-        "One pass of ours over documents of other lengths: "
+        f"One pass of ours over documents of other lengths, {_at_once(batch)}: "
         f"seconds = {growth['a']:.2f} + {1000 * growth['b']:.3f} x thousand tokens.",
         "",
         "| tokens | seconds | MiB |",

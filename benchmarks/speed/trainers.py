@@ -12,22 +12,19 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from transformers import (
-    PrinterCallback,
-    Trainer,
-    TrainerCallback,
-    TrainingArguments,
-    default_data_collator,
-)
+from torch.nn.utils.rnn import pad_sequence
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from benchmarks.speed.bases import Base
 from benchmarks.speed.measuring import Watch
 from lift_chat.lift.optimizer import BETAS, CLIP
 from lift_chat.lift.recipe import LiftConfig
+from lift_chat.models.rows import PADDING
 
 Windows = list[list[int]]
 Train = Callable[[Base, Any, Windows, Watch], None]
-"""Trains an adapted model for one step per window and ticks after each."""
+"""Trains an adapted model on the windows, `batch_segments` of them a step, and ticks after each
+step."""
 
 
 class _Ticks(TrainerCallback):  # type: ignore[misc]
@@ -53,12 +50,22 @@ def hugging_face(config: LiftConfig, *, checkpointing: bool) -> Train:
                 model=adapted,
                 args=TrainingArguments(folder, **_arguments(base, config, checkpointing)),
                 train_dataset=[{"input_ids": ids, "labels": ids} for ids in windows],
-                data_collator=default_data_collator,
+                data_collator=_joined,
                 callbacks=[_Ticks(watch)],
             )
             _run(trainer)
 
     return train
+
+
+def _joined(rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
+    """Windows as one batch; only where one is shorter is there padding, and a mask."""
+    ids = [torch.tensor(row["input_ids"]) for row in rows]
+    labels = pad_sequence([torch.tensor(row["labels"]) for row in rows], True, PADDING)
+    batch = {"input_ids": pad_sequence(ids, True), "labels": labels}
+    if len({len(row) for row in ids}) > 1:
+        batch["attention_mask"] = pad_sequence([torch.ones_like(row) for row in ids], True)
+    return batch
 
 
 def trl_sft(config: LiftConfig, *, checkpointing: bool) -> Train:
@@ -93,7 +100,7 @@ def _run(trainer: Any) -> None:
 def _arguments(base: Base, config: LiftConfig, checkpointing: bool) -> dict[str, Any]:
     cpu = base.device.type == "cpu"
     return {
-        "per_device_train_batch_size": 1,
+        "per_device_train_batch_size": config.batch_segments,
         "num_train_epochs": 1,
         "train_sampling_strategy": "sequential",
         "learning_rate": config.learning_rate,
