@@ -2,6 +2,7 @@
 
     python -m benchmarks.chat [--rounds 3] [--seconds 20] [--only-decoding] [--out FILE.json]
 
+On a GPU where there is one, else on the CPU (`LIFT_CHAT_DEVICE`).
 Two turns of a conversation about the example, in each mode of the window, and about its first
 page, which fits whole. Both arms are given the same prompts, in turn, in one process: in one the
 document is read ahead where it can be, and the chat goes on from what it has read; in the other
@@ -88,7 +89,8 @@ def main() -> None:
             report = {
                 "date": datetime.now(UTC).strftime("%Y-%m-%d"),
                 "command": command("benchmarks.chat"),
-                "machine": f"{platform.machine()}, {os.cpu_count()} CPU cores, {app.device.dtype}",
+                "machine": f"{_name(app)}, {os.cpu_count()} CPU cores, {app.device.dtype}",
+                "device_kind": app.device.kind,
                 "load": [round(value, 1) for value in os.getloadavg()],
                 "threads": arguments.threads,
                 "base_model": app.choice.name,
@@ -98,8 +100,9 @@ def main() -> None:
                 "decoding": [asdict(row) for row in tokens],
                 "switches": [asdict(row) for row in switches],
             }
-    tables = [_alone_table(alone), _beside_table(beside)]
-    tables += [decoding_table(tokens), switch_table(switches)]
+    kind = str(report["device_kind"])
+    tables = [_alone_table(alone, kind), _beside_table(beside)]
+    tables += [decoding_table(tokens, kind), switch_table(switches)]
     lines = [*_heading(report), *(line for table in tables if table for line in (*table, ""))]
     table = "\n".join(lines)
     print(table)
@@ -116,6 +119,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", default=None)
     return parser.parse_args()
+
+
+def _name(app: LiftChat) -> str:
+    return platform.machine() if app.device.kind == "cpu" else app.device.name
 
 
 def _adapters(app: LiftChat, folder: Path) -> tuple[Adapter, Adapter]:
@@ -185,7 +192,7 @@ def _beside(
 ) -> Iterator[Stretch]:
     """Two rounds of: training alone, with a chat that keeps, with one that reads anew, with one
     long answer."""
-    config = LiftConfig.preset("skim", epochs=100, seed=1)
+    config = LiftConfig.preset("skim", epochs=1000, seed=1)  # a GPU must not be through too early
     job_id = app.absorb(adapter.document_id, config).id
     _next_step(app, job_id, 0)
     for _ in range(2):
@@ -240,16 +247,17 @@ def _heading(report: dict[str, object]) -> list[str]:
     ]
 
 
-def _alone_table(rows: list[First]) -> list[str]:
-    """Medians; beside them what both arms of one turn take, one by the other."""
+def _alone_table(rows: list[First], kind: str) -> list[str]:
+    """Medians; beside them what both arms of one turn take, one by the other, in the seconds that
+    count on a device of this kind."""
     if not rows:
         return []
     cells: dict[tuple[str, int, str], list[First]] = defaultdict(list)
     for row in rows:
         cells[row.window, row.turn, row.arm].append(row)
     lines = [
-        "| window | turn | prompt tokens | anew: CPU s | kept: CPU s | CPU anew / kept | "
-        "anew: wall s | kept: wall s |",
+        "| window | turn | prompt tokens | anew: CPU s | kept: CPU s | anew: wall s | "
+        f"kept: wall s | {'CPU' if kind == 'cpu' else 'wall'} anew / kept |",
         "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for window in dict.fromkeys(row.window for row in rows):
@@ -258,9 +266,10 @@ def _alone_table(rows: list[First]) -> list[str]:
             cpu = [median(row.cpu for row in arm) for arm in (anew, kept)]
             wall = [median(row.wall for row in arm) for arm in (anew, kept)]
             tokens = median(row.prompt_tokens for row in kept)
+            counts = cpu if kind == "cpu" else wall
             lines.append(
-                f"| {window} | {turn} | {tokens:.0f} | {cpu[0]:.2f} | {cpu[1]:.2f} | "
-                f"{cpu[0] / cpu[1]:.1f} | {wall[0]:.2f} | {wall[1]:.2f} |"
+                f"| {window} | {turn} | {tokens:.0f} | {cpu[0]:.3f} | {cpu[1]:.3f} | "
+                f"{wall[0]:.3f} | {wall[1]:.3f} | {counts[0] / counts[1]:.1f} |"
             )
     return lines
 
@@ -275,7 +284,7 @@ def _beside_table(rows: list[Stretch]) -> list[str]:
         found = [row for row in rows if row.arm == arm]
         first = [seconds for row in found for seconds in row.first]
         steps, seconds = sum(row.steps for row in found), sum(row.seconds for row in found)
-        told = f"{median(first):.1f} | {max(first):.1f}" if first else " | "
+        told = f"{median(first):.2f} | {max(first):.2f}" if first else " | "
         decoded, spent = (
             sum(row.decoded for row in found),
             sum(row.decoding_seconds for row in found),
@@ -284,7 +293,7 @@ def _beside_table(rows: list[Stretch]) -> list[str]:
         lines.append(
             f"| {'no chat' if arm == 'alone' else arm} | {told} | "
             f"{sum(row.answers for row in found)} | {decoded} | {rate} | "
-            f"{steps} | {seconds / steps:.2f} |"
+            f"{steps} | {seconds / steps:.3f} |"
         )
     return lines
 

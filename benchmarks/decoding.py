@@ -1,9 +1,9 @@
 """Tokens a second of an answer, alone and beside a run, and the seconds of a document switch.
 
 Decoding alone: one token of each arm after the other, in turns, so that all arms meet the same
-machine; CPU seconds are the measure. Arms are the bare base, the adapter as a chat uses it, the
-same through PEFT's own forward, and the same merged into a copy of the weights. Knows an open app;
-the command is `benchmarks.chat`.
+machine; CPU seconds are the measure, or those of the clock where a GPU computes. Arms are the bare
+base, the adapter as a chat uses it, the same through PEFT's own forward, and the same merged into a
+copy of the weights. Knows an open app; the command is `benchmarks.chat`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import torch
 from peft.tuners.lora import Linear
 
 from lift_chat import LiftChat
@@ -125,19 +126,23 @@ def switching(app: LiftChat, adapters: tuple[Adapter, Adapter]) -> Iterator[Swit
 
         wall, cpu = time.perf_counter(), time.process_time()
         app.engine.adapted(adapter, folder)
+        if app.device.kind == "cuda":
+            torch.cuda.synchronize()  # its weights are on their way until then
         yield Switch(time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def decoding_table(rows: list[Token]) -> list[str]:
-    """Medians of a token; what each arm's rate is of the merged one's."""
+def decoding_table(rows: list[Token], kind: str) -> list[str]:
+    """Medians of a token; what each arm's rate is of the merged one's, by the seconds that count on
+    a device of this kind."""
     cpu = {row.arm: median(one.cpu for one in rows if one.arm == row.arm) for row in rows}
     wall = {row.arm: median(one.wall for one in rows if one.arm == row.arm) for row in rows}
+    counts = cpu if kind == "cpu" else wall
     lines = [
         f"| decoding behind {PROMPT} tokens | tokens / CPU s | tokens / s | of merged |",
         "|---|--:|--:|--:|",
     ]
     for arm in cpu:
-        share = cpu["merged"] / cpu[arm]
+        share = counts["merged"] / counts[arm]
         lines.append(f"| {arm} | {1 / cpu[arm]:.1f} | {1 / wall[arm]:.1f} | {share:.2f} |")
     return lines
 
@@ -147,5 +152,5 @@ def switch_table(rows: list[Switch]) -> list[str]:
     return [
         "| document switch | CPU s, median | wall s, median | longest wall s |",
         "|---|--:|--:|--:|",
-        f"| base kept | {cpu:.2f} | {wall:.2f} | {max(row.wall for row in rows):.2f} |",
+        f"| base kept | {cpu:.3f} | {wall:.3f} | {max(row.wall for row in rows):.3f} |",
     ]
