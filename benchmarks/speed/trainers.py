@@ -50,7 +50,7 @@ def hugging_face(config: LiftConfig, *, checkpointing: bool) -> Train:
                 model=adapted,
                 args=TrainingArguments(folder, **_arguments(base, config, checkpointing)),
                 train_dataset=[{"input_ids": ids, "labels": ids} for ids in windows],
-                data_collator=_joined,
+                data_collator=joined,
                 callbacks=[_Ticks(watch)],
             )
             _run(trainer)
@@ -58,7 +58,7 @@ def hugging_face(config: LiftConfig, *, checkpointing: bool) -> Train:
     return train
 
 
-def _joined(rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
+def joined(rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
     """Windows as one batch; only where one is shorter is there padding, and a mask."""
     ids = [torch.tensor(row["input_ids"]) for row in rows]
     labels = pad_sequence([torch.tensor(row["labels"]) for row in rows], True, PADDING)
