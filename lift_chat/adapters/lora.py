@@ -9,6 +9,7 @@ classes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,14 @@ KIND = "lora"
 _OWN, _TAKEN = "default", "taken"
 """What PEFT calls an adapter, and one that is taken away."""
 
-TARGETS: dict[Targets, frozenset[str] | None] = {
-    "all-linear": None,
-    "attention": frozenset({"q_proj", "k_proj", "v_proj", "o_proj"}),
-    "down-proj": frozenset({"down_proj"}),
+TARGETS: dict[Targets, Callable[[str], bool]] = {
+    "all-linear": lambda name: True,
+    "mlp": lambda name: not any("att" in part for part in name.split(".")[:-1]),
+    "attention": lambda name: _leaf(name) in {"q_proj", "k_proj", "v_proj", "o_proj"},
+    "down-proj": lambda name: _leaf(name) == "down_proj",
 }
+"""Whether the linear layer of a name, as `model.layers.0.self_attn.q_proj`, gets an adapter. What
+lies inside of attention is called `attn` or `attention` by every architecture."""
 
 
 def attach(twin: Any, config: LiftConfig) -> PeftModel:
@@ -134,9 +138,7 @@ def targets(model: Any, config: LiftConfig) -> list[tuple[str, torch.nn.Linear]]
     return [
         (name, module)
         for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear)
-        and module is not head
-        and (wanted is None or _leaf(name) in wanted)
+        if isinstance(module, torch.nn.Linear) and module is not head and wanted(name)
     ]
 
 

@@ -24,7 +24,7 @@ Study = Literal["none", "passages", "question-words", "evidence", "sentences"]
 Gate = Literal["linear", "mlp"]
 Writer = Literal["base", "endpoint"]
 Schedule = Literal["constant", "linear", "cosine"]
-Targets = Literal["all-linear", "attention", "down-proj"]
+Targets = Literal["all-linear", "mlp", "attention", "down-proj"]
 RANKS = (8, 16, 32, 64, 128, 256)
 """Ranks that vLLM serves; PEFT itself would take any."""
 
@@ -103,7 +103,7 @@ class LiftConfig:
     """LoRA alpha; the update is scaled by alpha / rank (LIFT: alpha = 2 rank)."""
 
     targets: Targets = "all-linear"
-    """Which linear layers of the decoder get an adapter."""
+    """Which linear layers of the decoder get an adapter; `mlp` is all but those of attention."""
 
     memory_width: int = 4
     """Gated Memory: hidden width of the memory network, in head widths."""

@@ -19,6 +19,7 @@ STUDIES: dict[Study, str] = {
 WRITERS = {"base": "the base model itself", "endpoint": "another model"}
 TARGETS: dict[Targets, str] = {
     "all-linear": "all linear layers",
+    "mlp": "the layers of each MLP",
     "attention": "the layers of attention",
     "down-proj": "the last layer of each MLP",
 }

@@ -139,7 +139,7 @@ def test_an_adapter_for_other_shapes_is_a_mismatch(saved: Path, tmp_path: Path) 
     assert caught.value.code == "adapter_mismatch"
 
 
-@pytest.mark.parametrize("targets", ["all-linear", "attention", "down-proj"])
+@pytest.mark.parametrize("targets", ["all-linear", "mlp", "attention", "down-proj"])
 def test_the_counted_layers_are_the_adapted_ones(tiny: LoadedModel, targets: Any) -> None:
     config = CONFIG.with_changes(targets=targets)
     counted = sum(
@@ -148,3 +148,15 @@ def test_the_counted_layers_are_the_adapted_ones(tiny: LoadedModel, targets: Any
     )
     adapted = lora.attach(tiny.twin(), config)
     assert counted == sum(p.numel() for p in adapted.parameters() if p.requires_grad)
+
+
+def test_the_mlp_and_attention_are_all_of_a_decoders_linear_layers(tiny: LoadedModel) -> None:
+    names = {
+        targets: {
+            name for name, _ in lora.targets(tiny.model, CONFIG.with_changes(targets=targets))
+        }
+        for targets in ("all-linear", "mlp", "attention")
+    }
+    assert names["mlp"] and names["attention"]
+    assert not names["mlp"] & names["attention"]
+    assert names["mlp"] | names["attention"] == names["all-linear"]
