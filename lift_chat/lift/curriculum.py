@@ -12,10 +12,10 @@ import random
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 from lift_chat.lift.batching import Unit
-from lift_chat.lift.questions import UNIT_ITEMS, QuestionSamples
+from lift_chat.lift.questions import QuestionSamples, units_of
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.samples import Sample, behind, window
 from lift_chat.lift.segments import Segment, cut, cut_at
@@ -120,7 +120,7 @@ class Curriculum:
         order = draw.sample(range(len(questions)), len(questions))
         drafts: list[Draft] = [
             lambda group=group: tuple(questions.closed(i) for i in group)  # type: ignore[misc]
-            for group in _groups(order)
+            for group in units_of(order)
         ]
         half = self.config.open_share / 2
         for number, bundle in enumerate(questions.openings(half, draw)):
@@ -130,10 +130,3 @@ class Curriculum:
             seed = self._random(epoch, "ends", number).getrandbits(64)
             drafts.append(lambda e=ends, s=seed: questions.behind_ends(e, s))  # type: ignore[misc]
         return drafts
-
-
-def _groups(order: Sequence[int]) -> list[Sequence[int]]:
-    """Evenly filled groups of about `UNIT_ITEMS`: a crumb would weigh as much as a full one."""
-    count = max(1, round(len(order) / UNIT_ITEMS)) if order else 0
-    edges = [round(i * len(order) / count) for i in range(count + 1)] if count else [0]
-    return [order[a:b] for a, b in pairwise(edges)]

@@ -45,8 +45,7 @@ ANSWER_TOKENS = 8
 
 PASSAGES_OPEN = 1.75
 ENDS_TOKENS = 384
-"""Head and tail of the document, read once for so many questions:"""
-BEHIND_ENDS = 8
+"""Head and tail of the document, read once for a unit of questions."""
 
 ASKING_TOKENS = 62
 """The frame around a passage that questions are to be written about."""
@@ -114,7 +113,7 @@ class Study:
         load = Load.of(self.trained, CLOSED_TOKENS, ANSWER_TOKENS)
         share = self.trained * self.config.open_share / 2
         passages = min(PASSAGES_OPEN * self.passage, tokens)
-        groups = share / self.behind_one, math.ceil(share / BEHIND_ENDS)
+        groups = share / self.behind_one, _units(share)
         for count, text in zip(groups, (passages, min(ENDS_TOKENS, tokens)), strict=True):
             behind = share / max(count, 1)
             length = text + FRAME_TOKENS + behind * TURN_TOKENS
@@ -135,16 +134,16 @@ class Study:
         if not self.trained:
             return 0
         share = self.trained * self.config.open_share / 2
-        alone = max(1, round(self.trained / UNIT_ITEMS))
-        opened = math.ceil(share / self.behind_one / 2) + math.ceil(share / BEHIND_ENDS)
-        return alone + opened
+        opened = math.ceil(share / self.behind_one / 2) + _units(share)
+        return _units(self.trained) + opened
 
     def longest(self, tokens: int) -> Load:
         """The most tokens of a sample."""
         if not self.config.open_share:
             return Load.of(1, CLOSED_TOKENS, ANSWER_TOKENS)
         together = math.ceil(self.trained * self.config.open_share / 2)
-        one, ends = min(BEHIND_ONE, math.ceil(self.behind_one)), min(BEHIND_ENDS, together)
+        one = min(BEHIND_ONE, math.ceil(self.behind_one))
+        ends = min(UNIT_ITEMS + 1, together)
         passages = min(3 * self.passage, tokens) + one * TURN_TOKENS
         both = min(ENDS_TOKENS, tokens) + ends * TURN_TOKENS
         return Load.of(1, FRAME_TOKENS + max(passages, both), ends * ANSWER_TOKENS)
@@ -208,6 +207,10 @@ def _questions(config: LiftConfig) -> int:
     if config.study == "question-words":
         return min(config.questions, len(OPENINGS["en"]))
     return 1 if config.study == "evidence" else config.questions
+
+
+def _units(questions: float) -> int:
+    return max(1, round(questions / UNIT_ITEMS)) if questions else 0
 
 
 def _places(tokens: int, config: LiftConfig) -> float:

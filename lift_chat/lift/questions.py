@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from operator import attrgetter
 from typing import TypeVar
 
@@ -67,9 +68,16 @@ def places_of(item: StudyItem, text: str, spans: Sequence[Span]) -> tuple[int, .
 T = TypeVar("T")
 
 
-def _cut(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Parts of `size`; the last one may be shorter."""
-    return (things[start : start + size] for start in range(0, len(things), size))
+def _cut(things: Sequence[T], most: int) -> Iterator[Sequence[T]]:
+    """Parts of `most`; the last one may be shorter."""
+    return (things[start : start + most] for start in range(0, len(things), most))
+
+
+def units_of(questions: Sequence[T]) -> list[Sequence[T]]:
+    """Evenly filled parts of about `UNIT_ITEMS`: a crumb would weigh as much as a full one."""
+    count = max(1, round(len(questions) / UNIT_ITEMS)) if questions else 0
+    edges = [round(place * len(questions) / count) for place in range(count + 1)] if count else [0]
+    return [questions[start:end] for start, end in pairwise(edges)]
 
 
 @dataclass(frozen=True)
@@ -114,8 +122,7 @@ class QuestionSamples:
     def in_order(self) -> list[Unit]:
         """All questions from weights alone, as they stand in the document."""
         return [
-            tuple(self.closed(index) for index in group)
-            for group in _cut(range(len(self)), UNIT_ITEMS)
+            tuple(self.closed(index) for index in group) for group in units_of(range(len(self)))
         ]
 
     def openings(self, share: float, draw: random.Random) -> list[list[list[int]]]:
@@ -141,7 +148,7 @@ class QuestionSamples:
         while share > 0:
             chosen = draw.sample(range(len(self)), round(min(share, 1.0) * len(self)))
             share -= 1.0
-            groups += map(list, _cut(chosen, UNIT_ITEMS))
+            groups += map(list, units_of(chosen))
         return groups
 
     def behind_ends(self, group: Sequence[int], seed: int) -> Unit:
