@@ -33,7 +33,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Gated Memory": (
         "memory_width", "gate", "gate_width", "skip_layers", "gate_penalty", "fit_passes",
     ),
-    "Text": ("segments", "segment_tokens", "stride_tokens", "context_tokens", "segment_epochs"),
+    "Text": (
+        "segments", "segment_tokens", "stride_tokens", "context_tokens", "rehearsal",
+        "segment_epochs",
+    ),
     "Questions": (
         "study", "questions", "passage_tokens", "mixed_kinds", "open_share", "distill", "writer",
     ),

@@ -140,6 +140,7 @@ STAGES = {
     "loading": "Loading the model",
     "reading": "Preparing the text",
     "writing": "Writing study questions",
+    "rehearsing": "Noting how the model speaks",
     "before": "Measuring what the model knows before",
     "training": "Absorbing",
     "exam": "Holding an exam",

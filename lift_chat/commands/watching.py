@@ -38,6 +38,7 @@ STAGES = {
     "loading": "loading the base model",
     "reading": "reading",
     "writing": "writing questions",
+    "rehearsing": "noting how the model speaks",
     "before": "measuring before",
     "training": "absorbing",
     "exam": "exam",

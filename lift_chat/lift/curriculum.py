@@ -17,6 +17,7 @@ from itertools import accumulate
 from lift_chat.lift.batching import Unit
 from lift_chat.lift.questions import QuestionSamples, units_of
 from lift_chat.lift.recipe import LiftConfig
+from lift_chat.lift.rehearsal import beside_a_window
 from lift_chat.lift.samples import Sample, behind, window
 from lift_chat.lift.segments import Segment, cut, cut_at
 from lift_chat.models.loading import LoadedModel
@@ -28,13 +29,15 @@ Draft = Callable[[], Unit]
 
 @dataclass
 class Curriculum:
-    """`ids` are the document's tokens; `questions` makes study samples, or there are none."""
+    """`ids` are the document's tokens; `questions` makes study samples, or there are none;
+    `rehearsed` are texts of the base's own, of which some go beside each window."""
 
     loaded: LoadedModel
     title: str
     ids: Sequence[int]
     config: LiftConfig
     questions: QuestionSamples | None = None
+    rehearsed: Sequence[Sample] = ()
     skip: int = 0
     """Epochs that were trained already, beside the plan."""
     _kept: tuple[int, list[Draft]] = field(default=(-1, []), repr=False)
@@ -79,9 +82,16 @@ class Curriculum:
 
     def _windows(self, epoch: int) -> list[Draft]:
         return [
-            lambda segment=segment: (self._window(segment, epoch),)  # type: ignore[misc]
+            lambda segment=segment: (  # type: ignore[misc]
+                self._window(segment, epoch),
+                *self._beside(segment, epoch),
+            )
             for segment in self._segments(epoch)
         ]
+
+    def _beside(self, segment: Segment, epoch: int) -> list[Sample]:
+        count = min(beside_a_window(self.config), len(self.rehearsed))
+        return self._random(epoch, "rehearsal", segment.start).sample(self.rehearsed, count)
 
     def _segments(self, epoch: int) -> list[Segment]:
         """Overlapping windows, or windows side by side from a random offset."""

@@ -150,13 +150,10 @@ class Lesson:
                 self.save_checkpoint()
         keep(self.folder, self.studies)
         self.exam = self._exam(self.studies.exam)
+        asked = self.studies.samples(self.loaded, self.text, self.config)
+        ids, rehearsed = self.ids[0].tolist(), self.studies.rehearsed
         state.plan = Curriculum(
-            self.loaded,
-            self.text.title,
-            self.ids[0].tolist(),
-            self.config,
-            self.studies.samples(self.loaded, self.text, self.config),
-            skip=skip,
+            self.loaded, self.text.title, ids, self.config, asked, rehearsed, skip
         )
         if not state.plan.steps and not (skip and self.studies.training):
             raise InvalidConfig(

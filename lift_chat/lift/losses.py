@@ -20,6 +20,8 @@ from lift_chat.models.rows import PADDING
 
 IGNORE = PADDING
 CHUNK = 256
+LEAST = 1e-6
+"""Probability of the tokens outside of a teacher's top: below it, rounding decides."""
 
 
 class FrozenHead:
@@ -61,9 +63,9 @@ class FrozenHead:
     ) -> torch.Tensor:
         """Summed KL divergence from a teacher's top tokens, like `nll` otherwise.
 
-        `soft` has a row for each labelled position of the batch, in order. Both sides are taken
-        over the teacher's top tokens and the rest of the vocabulary is left to follow (prompt
-        distillation, arXiv 2412.14964; top 20 tokens as in Cartridges, arXiv 2506.06266).
+        `soft` has a row for each labelled position of the batch, in order (prompt distillation,
+        arXiv 2412.14964; top 20 tokens as in Cartridges, arXiv 2506.06266). All other tokens
+        together count as one more: a student that says what its teacher says has nothing to learn.
         """
         states, _, rows = labelled(hidden, labels)
         total: torch.Tensor = _Chunked.apply(states, self, weights[rows], _soft(soft))  # type: ignore[no-untyped-call]
@@ -103,13 +105,19 @@ def _hard(targets: torch.Tensor) -> PieceLoss:
 
 
 def _soft(soft: Soft) -> PieceLoss:
-    teacher = soft.logprobs.float().log_softmax(-1)
+    teacher = _with_others(soft.logprobs.float())
 
     def loss(logits: torch.Tensor, piece: slice) -> torch.Tensor:
-        student = logits.log_softmax(-1).gather(-1, soft.tokens[piece])
+        student = _with_others(logits.log_softmax(-1).gather(-1, soft.tokens[piece]))
         return (teacher[piece].exp() * (teacher[piece] - student)).sum(-1)
 
     return loss
+
+
+def _with_others(logprobs: torch.Tensor) -> torch.Tensor:
+    """(positions, k) -> (positions, k + 1): behind the tokens, all others together."""
+    others = (1 - logprobs.exp().sum(-1, keepdim=True)).clamp(min=LEAST)
+    return torch.cat([logprobs, others.log()], dim=-1)
 
 
 class _Chunked(torch.autograd.Function):

@@ -1,4 +1,5 @@
-"""From a document to what is studied: items written or taken over, split, and taught.
+"""From a document to what is studied: items written or taken over, split, and taught; and what is
+rehearsed beside it.
 
 What was written is kept in the run's folder at once, so that a resumed run studies the very same
 questions; what the teacher says to them is a note of the run.
@@ -18,6 +19,8 @@ from lift_chat.lift.passages import Span, passages
 from lift_chat.lift.progress import ProgressEvent
 from lift_chat.lift.questions import QuestionSamples, Taught
 from lift_chat.lift.recipe import LiftConfig
+from lift_chat.lift.rehearsal import TOKENS, beside_a_window, remembered
+from lift_chat.lift.samples import Sample
 from lift_chat.lift.study.teacher import Checked, ask_back
 from lift_chat.lift.study.writer import Writer
 from lift_chat.lift.study.writing import WritingProgress, Written, write_items
@@ -48,6 +51,8 @@ class Studies:
     checked: list[Checked] = field(default_factory=list)
     """All of them, in the order in which they were written."""
     spans: list[Span] = field(default_factory=list)
+    rehearsed: list[Sample] = field(default_factory=list)
+    """Texts of the base's own."""
     counts: dict[str, Any] | None = None
     fresh: bool = False
     """Whether the items were written by this run."""
@@ -97,10 +102,29 @@ def prepare(
     folder: Path,
     turn: Turn,
 ) -> Generator[ProgressEvent, None, Studies]:
-    """Yields events of stage “writing”; returns the studies (empty with `study="none"`).
+    """Yields events of stages “writing” and “rehearsing”; returns the studies (no items with
+    `study="none"`).
 
-    What was written counts as kept only after `keep`.
+    What was written counts as kept only after `keep`. What is rehearsed is drawn anew when a run is
+    resumed: the same texts, for the same seed.
     """
+    studies = yield from _studied(loaded, text, config, sources, folder, turn)
+    if beside_a_window(config):
+        drawing = remembered(loaded, config.seed, turn)
+        studies.rehearsed = yield from retold(
+            drawing, lambda done: ProgressEvent("rehearsing", done, TOKENS)
+        )
+    return studies
+
+
+def _studied(  # what is studied, how, from where, and what it needs
+    loaded: LoadedModel,
+    text: Text,
+    config: LiftConfig,
+    sources: Sources,
+    folder: Path,
+    turn: Turn,
+) -> Generator[ProgressEvent, None, Studies]:
     if config.study == "none":
         return Studies()
     studies = Studies(

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Stage = Literal["loading", "reading", "writing", "before", "training", "exam", "after", "saving"]
+Stage = Literal[
+    "loading", "reading", "before", "writing", "rehearsing", "training", "exam", "after", "saving"
+]
 
 
 @dataclass(frozen=True)

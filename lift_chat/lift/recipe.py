@@ -55,6 +55,10 @@ class LiftConfig:
     context_tokens: int = 0
     """Pieces of the document's head and tail before each window, without loss (LIFT: 4096)."""
 
+    rehearsal: float = 0.0
+    """Tokens of the base's own text that are rehearsed for each token of a window, so that the
+    model does not bend towards the document in everything it says."""
+
     segment_epochs: int = 0
     """First passes, over the raw windows alone (LIFT: 3)."""
 
@@ -154,6 +158,7 @@ class LiftConfig:
         self._require(1 <= self.epochs <= 1000, "epochs must lie between 1 and 1000")
         self._require(0 <= self.segment_epochs <= 1000, "segment_epochs must lie in 0..1000")
         self._require(0 <= self.context_tokens <= 65536, "context_tokens must lie in 0..65536")
+        self._require(0 <= self.rehearsal <= 4, "rehearsal must lie in 0..4")
         self._require(1 <= self.questions <= 50, "questions must lie in 1..50")
         self._require(32 <= self.passage_tokens <= 4096, "passage_tokens must lie in 32..4096")
         self._require(0 <= self.open_share <= 4, "open_share must lie in 0..4")
@@ -169,8 +174,8 @@ class LiftConfig:
             "without segments there must be study questions, or there is nothing to train on",
         )
         self._require(
-            self.segments != "none" or not self.segment_epochs,
-            "segment_epochs needs segments",
+            self.segments != "none" or not (self.segment_epochs or self.rehearsal),
+            "segment_epochs and rehearsal need segments",
         )
         self._require(1 <= self.memory_width <= 16, "memory_width must lie in 1..16")
         self._require(1 <= self.gate_width <= 16, "gate_width must lie in 1..16")

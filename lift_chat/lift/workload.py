@@ -12,6 +12,7 @@ from lift_chat.lift.expected import ANSWER_TOKENS, CLOSED_TOKENS, Study
 from lift_chat.lift.load import Load
 from lift_chat.lift.questions import UNIT_ITEMS
 from lift_chat.lift.recipe import LiftConfig
+from lift_chat.lift.rehearsal import TEXTS, TOKENS, beside_a_window
 from lift_chat.lift.segments import Segment, cut, cut_at
 from lift_chat.models.batch import CPU_BATCH_TOKENS
 
@@ -76,7 +77,9 @@ def workload(
     document already, `prompt_tokens` how many tokens of prompts are answered at once.
     """
     windows, longest = _windows(tokens, config)
-    training = sum(windows, Load()) * (config.segment_epochs + config.epochs)
+    beside = beside_a_window(config)
+    passes = config.segment_epochs + config.epochs
+    training = (sum(windows, Load()) + _rehearsed(len(windows) * beside)) * passes
     study = Study.of(tokens, config, given)
     training += study.training(tokens) * config.epochs
     exam = study.exam(min(window, tokens + CLOSED_TOKENS), prompt_tokens)
@@ -85,17 +88,22 @@ def workload(
     steps = config.segment_epochs * first + config.epochs * later
     if config.one_step_per_epoch:
         steps = config.segment_epochs + config.epochs
+    drawn = TEXTS if beside else 0
     return Workload(
         training,
-        study.reading + exam.reading,
-        study.written + exam.written,
-        study.decodings(prompt_tokens) + exam.decodings,
+        study.reading + exam.reading + _rehearsed(drawn),
+        study.written + exam.written + drawn * TOKENS,
+        study.decodings(prompt_tokens) + exam.decodings + (TOKENS if beside else 0),
         max(steps, 1),
         max(units) if config.one_step_per_epoch else min(max(units), config.batch_segments),
         longest,
         Load.of(min(study.trained, UNIT_ITEMS), CLOSED_TOKENS, ANSWER_TOKENS),
         study.longest(tokens) if study.items else Load(),
     )
+
+
+def _rehearsed(texts: int) -> Load:
+    return Load.of(texts, TOKENS + 1, TOKENS)
 
 
 def _windows(tokens: int, config: LiftConfig) -> tuple[list[Load], int]:

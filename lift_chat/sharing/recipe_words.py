@@ -80,6 +80,11 @@ def _reading(config: LiftConfig) -> Iterator[str]:
             f"Before each window stood {config.context_tokens:,} tokens of the document's "
             f"beginning and end."
         )
+    if config.rehearsal:
+        yield (
+            f"For each of its tokens, {config.rehearsal:g} tokens that the base had written "
+            f"unasked were rehearsed."
+        )
     if config.segment_epochs:
         yield (
             f"{_passes(config.segment_epochs)} over the text alone came first, "

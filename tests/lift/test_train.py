@@ -53,7 +53,8 @@ def plan(tiny: LoadedModel, config: LiftConfig) -> Curriculum:
     taught = []
     for number, item in enumerate(facts()):
         rows = len(answer_ids(tiny, item.answer))
-        soft = Soft(torch.randint(0, 300, (rows, 20)), torch.randn(rows, 20))
+        top = torch.randn(rows, 300).log_softmax(-1).topk(20)
+        soft = Soft(top.indices, top.values)
         taught.append(Taught(item, soft if number % 2 else None))
     spans = passages(tiny.tokenizer, TALE, 40)
     questions = QuestionSamples(tiny, "Orrin Vale", TALE, spans, taught)
@@ -297,8 +298,10 @@ def plain_loss(state: TrainState, sample: Sample) -> torch.Tensor:
     told = logits[known].log_softmax(-1)
     if sample.soft is None:
         return -told.gather(-1, labels[known][:, None]).sum()
-    teacher = sample.soft.logprobs.log_softmax(-1)
-    return (teacher.exp() * (teacher - told.gather(-1, sample.soft.tokens))).sum()
+    teacher, own = sample.soft.logprobs.exp(), told.exp().gather(-1, sample.soft.tokens)
+    others = 1 - teacher.sum(-1), 1 - own.sum(-1)
+    top = (teacher * (teacher / own).log()).sum()
+    return top + (others[0] * (others[0] / others[1]).log()).sum()
 
 
 def test_a_steps_gradient_is_that_of_the_mean_over_units_of_their_mean_over_labels(
