@@ -151,7 +151,7 @@ def estimate(
     )
     shape = Shape.of(loaded, config)
     reading = work.reading + _measured(loaded, ids, config, found.pages) * 2
-    asking = probe.operation_seconds * shape.reading(reading)
+    asking = probe.reading_seconds * shape.reading(reading)
     writing = probe.decoding_seconds * work.decodings + probe.row_seconds * work.written
     return Estimate(
         seconds=_training_seconds(loaded, config, work, probe) + asking + writing,

@@ -31,7 +31,7 @@ from lift_chat.shape import Shape
 from tests.conftest import TALE, no_turn
 
 CONFIG = LiftConfig(segment_tokens=64, stride_tokens=64, epochs=4, rank=8, alpha=16)
-SPEED = Probe(1e-9, 0.01, 0.02, 0.001, 5e4, "Set by the test.")
+SPEED = Probe(1e-9, 1e-9, 0.01, 0.02, 0.001, 5e4, "Set by the test.")
 
 
 def test_tokens_and_steps_are_those_of_the_run(tiny: LoadedModel) -> None:
@@ -100,6 +100,18 @@ def test_pages_are_read_before_and_after(tiny: LoadedModel) -> None:
     assert none < some < most == more
 
 
+def test_reading_has_a_price_of_its_own(tiny: LoadedModel) -> None:
+    """Training may be replayed from graphs; what is read is not."""
+    study = CONFIG.with_changes(study="passages", passage_tokens=40)
+    both, faster, free = (
+        estimate(tiny, TALE, study, replace(SPEED, operation_seconds=a, reading_seconds=b)).seconds
+        for a, b in ((1e-6, 1e-6), (1e-7, 1e-6), (0, 1e-6))
+    )
+    assert free < faster < both
+    assert both - free == pytest.approx((both - faster) / 0.9)
+    assert free > estimate(tiny, TALE, study, replace(SPEED, operation_seconds=0)).seconds
+
+
 def test_a_larger_rank_needs_more_memory_and_a_larger_file(tiny: LoadedModel) -> None:
     small = estimate(tiny, TALE, CONFIG, SPEED)
     large = estimate(tiny, TALE, CONFIG.with_changes(rank=64, alpha=64), SPEED)
@@ -111,6 +123,7 @@ def test_the_warm_up_measures_and_leaves_the_base_alone(tiny: LoadedModel) -> No
     before = {name: tensor.clone() for name, tensor in tiny.model.state_dict().items()}
     speed = measure(tiny, CONFIG, no_turn)
     assert speed.operation_seconds > 0 and speed.step_seconds > 0
+    assert speed.reading_seconds == speed.operation_seconds  # nothing is replayed here
     assert speed.decoding_seconds > 0 and speed.row_seconds >= 0
     assert all(bool((before[n] == t).all()) for n, t in tiny.model.state_dict().items())
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from lift_chat.lift.losses import Soft
 from lift_chat.lift.samples import Sample
-from lift_chat.models.rows import PADDING, batches, padded_right
+from lift_chat.models.rows import PADDING, batches, padded_right, rounded
 
 Unit = tuple[Sample, ...]
 """Samples that weigh as much together as one window does alone: their loss is a mean over all of
@@ -18,10 +18,12 @@ their labels."""
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """Samples that go through the device together, and the weight of each one's summed loss."""
+    """Samples that go through the device together, and the weight of each one's summed loss. They
+    are padded to a `multiple` of tokens."""
 
     samples: Sequence[Sample]
     weights: Sequence[float]
+    multiple: int = 1
 
     @property
     def is_text(self) -> bool:
@@ -44,8 +46,12 @@ class MicroBatch:
         """The same samples in smaller batches, padded to at most `most_tokens` each, or of one
         sample that is longer; the sum of their gradients is the same."""
         return [
-            MicroBatch([self.samples[i] for i in rows], [self.weights[i] for i in rows])
-            for rows in batches([len(sample.ids) for sample in self.samples], most_tokens)
+            replace(
+                self,
+                samples=[self.samples[i] for i in rows],
+                weights=[self.weights[i] for i in rows],
+            )
+            for rows in batches(_widths(self.samples, self.multiple), most_tokens)
         ]
 
     @property
@@ -60,22 +66,31 @@ class MicroBatch:
         """
         return (
             self._ids(device).clamp(min=0),
-            torch.tensor(padded_right([s.labels for s in self.samples]), device=device),
+            torch.tensor(
+                padded_right([s.labels for s in self.samples], self.multiple), device=device
+            ),
             torch.tensor(self.weights, device=device),
         )
 
     def _ids(self, device: torch.device) -> torch.Tensor:
-        return torch.tensor(padded_right([s.ids for s in self.samples]), device=device)
+        rows = padded_right([s.ids for s in self.samples], self.multiple)
+        return torch.tensor(rows, device=device)
 
 
-def micro_batches(units: Sequence[Unit], most_tokens: int) -> Iterator[MicroBatch]:
-    """The units' samples by similar length, padded to at most `most_tokens` each; text, taught and
-    other samples apart."""
+def micro_batches(
+    units: Sequence[Unit], most_tokens: int, multiple: int = 1
+) -> Iterator[MicroBatch]:
+    """The units' samples by similar length, padded to a `multiple` and to at most `most_tokens`
+    each; text, taught and other samples apart."""
     weighted = []
     for unit in units:
         labelled = sum(sample.labelled for sample in unit)
         weighted += [(sample, 1 / (labelled * len(units))) for sample in unit if sample.labelled]
     for which in dict.fromkeys((s.is_text, s.soft is not None) for s, _ in weighted):
         kind = [(s, w) for s, w in weighted if (s.is_text, s.soft is not None) == which]
-        for rows in batches([len(sample.ids) for sample, _ in kind], most_tokens):
-            yield MicroBatch([kind[i][0] for i in rows], [kind[i][1] for i in rows])
+        for rows in batches(_widths([s for s, _ in kind], multiple), most_tokens):
+            yield MicroBatch([kind[i][0] for i in rows], [kind[i][1] for i in rows], multiple)
+
+
+def _widths(samples: Sequence[Sample], multiple: int) -> list[int]:
+    return [rounded(len(sample.ids), multiple) for sample in samples]

@@ -21,6 +21,7 @@ from lift_chat.errors import OutOfMemory
 from lift_chat.lift.batching import Unit, micro_batches
 from lift_chat.lift.losses import FrozenHead, Soft
 from lift_chat.lift.optimizer import MasterAdamW, rate
+from lift_chat.lift.passes import Passes
 from lift_chat.lift.progress import ProgressEvent
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.models.device import Turn
@@ -69,6 +70,7 @@ class TrainState:
     config: LiftConfig
     plan: Plan
     optimizer: MasterAdamW
+    passes: Passes
     device: torch.device
     step: int = 0
     micro_batch: int = 1
@@ -79,13 +81,15 @@ class TrainState:
         trainable = [weight for weight in adapted.parameters() if weight.requires_grad]
         device = trainable[0].device
         optimizer = MasterAdamW(trainable)
-        state = cls(adapted, config, plan, optimizer, device, micro_batch=fit.windows)
+        passes = Passes.of(adapted, decoder_of(adapted))
+        state = cls(adapted, config, plan, optimizer, passes, device, micro_batch=fit.windows)
         if fit.recompute:
             state.recompute()
         return state
 
     def recompute(self) -> None:
         """Keeps only the layers' inputs from here on: less memory, about 1.4 times the work."""
+        self.passes.stop()
         self.adapted.activation_checkpointing_enable()
         self.checkpointing = True
 
@@ -106,28 +110,31 @@ def run_slice(
     """
     head = FrozenHead(state.adapted)
     seconds, tokens, first = 0.0, 0, state.step
-    while state.step < state.total:
-        started = time.monotonic()
-        # Between two steps somebody may have asked the model something, in eval mode.
-        state.adapted.train()
-        units = state.plan.units(state.step)
-        loss, message = _step(state, head, units, turn)
-        state.step += 1
-        tokens += sum(len(sample.ids) for unit in units for sample in unit)
-        seconds += time.monotonic() - started
-        yield ProgressEvent(
-            stage="training",
-            step=state.step,
-            total=state.total,
-            loss=loss,
-            tokens=tokens,
-            tokens_per_second=tokens / seconds if seconds > 0 else 0.0,
-            seconds=seconds,
-            eta_seconds=seconds / (state.step - first) * (state.total - state.step),
-            message=message,
-        )
-        if budget_seconds is not None and seconds >= budget_seconds:
-            return
+    try:
+        while state.step < state.total:
+            started = time.monotonic()
+            # Between two steps somebody may have asked the model something, in eval mode.
+            state.adapted.train()
+            units = state.plan.units(state.step)
+            loss, message = _step(state, head, units, turn)
+            state.step += 1
+            tokens += sum(len(sample.ids) for unit in units for sample in unit)
+            seconds += time.monotonic() - started
+            yield ProgressEvent(
+                stage="training",
+                step=state.step,
+                total=state.total,
+                loss=loss,
+                tokens=tokens,
+                tokens_per_second=tokens / seconds if seconds > 0 else 0.0,
+                seconds=seconds,
+                eta_seconds=seconds / (state.step - first) * (state.total - state.step),
+                message=message,
+            )
+            if budget_seconds is not None and seconds >= budget_seconds:
+                return
+    finally:
+        state.passes.drop()
 
 
 def study_once(state: TrainState, units: Sequence[Unit], turn: Turn) -> int:
@@ -154,9 +161,13 @@ def _step(
             break
         except torch.OutOfMemoryError as error:
             state.optimizer.clear()
+            spared = state.passes.stop()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-            message = _shrink(state, error)
+            if spared:
+                message = "Memory ran out; going on without captured graphs (slower)."
+            else:
+                message = _shrink(state, error)
     with turn():
         state.optimizer.step(rate(state.config, state.step, state.total))
     return loss, message
@@ -183,10 +194,9 @@ def _accumulate(
     Returns the loss of the document's text alone, in nats per token, so that the curve is one
     thing; of everything where a run trains on no text; None for a step without any.
     """
-    decoder = decoder_of(state.adapted)
     shown = 0.0, 0.0
     most = state.micro_batch * state.config.segment_tokens
-    left = deque(micro_batches(units, most))
+    left = deque(micro_batches(units, most, state.passes.multiple))
     while left:
         with turn() as shared, record_gates(state.adapted) as gates:
             batch = left.popleft()
@@ -194,7 +204,7 @@ def _accumulate(
                 batch, *rest = batch.parts(SHARED_TOKENS)
                 left.extendleft(reversed(rest))
             ids, labels, weights = batch.tensors(state.device)
-            hidden = decoder(input_ids=ids, use_cache=False).last_hidden_state
+            hidden = state.passes.hidden(ids, capture=not shared)
             if batch.soft:
                 soft = Soft.joined(batch.soft, state.device)
                 loss = head.distance(hidden, labels, soft, weights)

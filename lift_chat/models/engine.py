@@ -134,7 +134,8 @@ class Engine:
         else would look for while a device fills up."""
         gc.collect()
         if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+            with self.visit() as turn, turn():  # not while somebody captures a graph
+                torch.cuda.empty_cache()
 
 
 def at_strength(tree: Any, strength: float) -> Any:

@@ -69,9 +69,15 @@ def padded_left(rows: Sequence[Sequence[int]]) -> list[list[int]]:
     return [[PADDING] * (width - len(row)) + list(row) for row in rows]
 
 
-def padded_right(rows: Sequence[Sequence[int]]) -> list[list[int]]:
-    width = max(map(len, rows))
+def padded_right(rows: Sequence[Sequence[int]], multiple: int = 1) -> list[list[int]]:
+    """To the length of the longest row, or to the next multiple above it."""
+    width = rounded(max(map(len, rows)), multiple)
     return [list(row) + [PADDING] * (width - len(row)) for row in rows]
+
+
+def rounded(length: int, multiple: int) -> int:
+    """The next multiple that is not below `length`."""
+    return -(-length // multiple) * multiple
 
 
 def batches(
