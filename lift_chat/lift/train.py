@@ -16,9 +16,9 @@ from typing import Any, Protocol
 
 import torch
 
-from lift_chat.adapters.gated_memory.gates import record_gates
+from lift_chat.adapters.gated_memory.gates import GateRecord, record_gates
 from lift_chat.errors import OutOfMemory
-from lift_chat.lift.batching import Unit, micro_batches
+from lift_chat.lift.batching import MicroBatch, Unit, micro_batches
 from lift_chat.lift.losses import FrozenHead, Soft
 from lift_chat.lift.optimizer import MasterAdamW, rate
 from lift_chat.lift.passes import Passes
@@ -203,20 +203,32 @@ def _accumulate(
             if shared:
                 batch, *rest = batch.parts(SHARED_TOKENS)
                 left.extendleft(reversed(rest))
-            ids, labels, weights = batch.tensors(state.device)
-            hidden = state.passes.hidden(ids, capture=not shared)
-            if batch.soft:
-                soft = Soft.joined(batch.soft, state.device)
-                loss = head.distance(hidden, labels, soft, weights)
-            else:
-                loss = head.nll(hidden, labels, weights)
+            loss = _gradients(state, head, batch, gates, capture=not shared)
             if batch.is_text or state.config.segments == "none":
-                shown = shown[0] + float(loss.detach()), shown[1] + batch.labelled_share
-            if state.config.gate_penalty:
-                mean = gates.mean(batch.positions(state.device))
-                loss = loss + state.config.gate_penalty * mean
-            torch.autograd.backward(loss)
+                shown = shown[0] + float(loss), shown[1] + batch.labelled_share
     return shown[0] / shown[1] if shown[1] else None
+
+
+def _gradients(
+    state: TrainState, head: FrozenHead, batch: MicroBatch, gates: GateRecord, *, capture: bool
+) -> torch.Tensor:
+    """Adds the gradients of a micro-batch to those there are; returns its loss.
+
+    Nothing of a pass outlives it: as long as anything does, autograd holds the weights to the
+    stream that it ran on, and a graph of another pass cannot be captured on a stream of its own.
+    """
+    ids, labels, weights = batch.tensors(state.device)
+    hidden = state.passes.hidden(ids, capture=capture)
+    if batch.soft:
+        soft = Soft.joined(batch.soft, state.device)
+        loss = head.distance(hidden, labels, soft, weights)
+    else:
+        loss = head.nll(hidden, labels, weights)
+    told = loss.detach()
+    if state.config.gate_penalty:
+        loss = loss + state.config.gate_penalty * gates.mean(batch.positions(state.device))
+    torch.autograd.backward(loss)
+    return told
 
 
 def decoder_of(model: Any) -> Any:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -186,6 +187,46 @@ def test_a_shape_is_captured_when_it_comes_for_the_second_time(tiny: LoadedModel
         ([(1, 64)], [2]),
         ([(1, 64), (2, 64)], [2, 1]),
     ]
+
+
+class _Life:
+    """Lives as long as the part of autograd's graph that holds it."""
+
+
+class _Marked(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden: torch.Tensor, lives: list[Any]) -> torch.Tensor:
+        ctx.life = _Life()
+        lives.append(weakref.ref(ctx.life))
+        return hidden.view_as(hidden)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return grads[0], None
+
+
+def test_nothing_of_an_earlier_pass_is_alive_when_a_shape_is_captured(tiny: LoadedModel) -> None:
+    """Else autograd would order a captured pass behind the stream of that one, which no capture
+    may do."""
+    lives: list[Any] = []
+    alive: list[int] = []
+
+    class Watching(OnCpu):
+        def watch(self, work: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, Seen]:
+            hidden: torch.Tensor = _Marked.apply(work(), lives)  # type: ignore[no-untyped-call]
+            assert lives[-1]() is not None
+            return hidden, Seen(self.kept, self.waiting)
+
+        def capture(self, way: Way, ids: torch.Tensor) -> Pair:
+            alive.append(sum(life() is not None for life in lives))
+            return super().capture(way, ids)
+
+    state, ids = begin(tiny, Watching()), tokenize(tiny, TALE)[0].tolist()
+    state.micro_batch = 1
+    one, other = (window(ids[:64]),), (window(ids[:128]),)
+    for told in ([one], [other, one, other]):  # `other` is captured in the middle of a step
+        step(state, told)
+    assert len(alive) == 2 and alive == [0, 0]
 
 
 def test_nobody_waits_for_a_capture(tiny: LoadedModel) -> None:
