@@ -1,11 +1,11 @@
 """The presets: values of `LiftConfig` that differ from its defaults, by name.
 
-*skim* is what evaluations call “raw”: the text alone, no questions. *read* is a row of
-`benchmarks/results/recipes-cpu.md`: the embedded model on the first pages of two tales. Two things
-decide there. Study by distillation: the words of self-written
-answers, learned as they stand, cost the model its reading. And passes over the text alone before
-the questions come (two stages, LIFT 2502.14644): they are the cheapest of all. *study* is *read*
-with twice the passes over the questions and a watch on its exam, and has no row of its own yet.
+*skim* is what evaluations call “raw”: the text alone, no questions. *read* is chosen from the
+tables of `benchmarks/results/recipes-cpu.md`: the embedded model on the first pages of some tales.
+Three things decide there. Study by distillation: the words of self-written answers, learned as
+they stand, cost the model its reading. Passes over the text alone before the questions come (two
+stages, LIFT 2502.14644): they are the cheapest of all. And the MLPs alone. *study* is *read* with
+twice the passes over the questions and a watch on its exam.
 """
 
 from __future__ import annotations
