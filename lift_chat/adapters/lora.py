@@ -36,7 +36,7 @@ _OWN, _TAKEN = "default", "taken"
 
 TARGETS: dict[Targets, Callable[[str], bool]] = {
     "all-linear": lambda name: True,
-    "mlp": lambda name: not any("att" in part for part in name.split(".")[:-1]),
+    "mlp": lambda name: "attn" not in name and "attention" not in name,
     "attention": lambda name: _leaf(name) in {"q_proj", "k_proj", "v_proj", "o_proj"},
     "down-proj": lambda name: _leaf(name) == "down_proj",
 }

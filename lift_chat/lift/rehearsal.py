@@ -33,8 +33,10 @@ TOP = 20
 
 
 def beside_a_window(config: LiftConfig) -> int:
-    """How many texts go beside each window of the document."""
-    return round(config.rehearsal * config.segment_tokens / TOKENS)
+    """How many texts go beside each window of the document: at least one, or none at all."""
+    if not config.rehearsal:
+        return 0
+    return max(1, round(config.rehearsal * config.segment_tokens / TOKENS))
 
 
 def remembered(loaded: LoadedModel, seed: int, turn: Turn) -> Generator[int, None, list[Sample]]:

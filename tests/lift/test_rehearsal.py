@@ -69,7 +69,10 @@ def test_each_window_meets_as_many_texts_as_its_tokens_ask_for(
     units = [made.units(step) for step in range(made.steps)]
     texts = [sample for step in units for unit in step for sample in unit if sample.soft]
     windows = [sample for step in units for unit in step for sample in unit if sample.is_text]
-    assert beside_a_window(REHEARSING) == 1
+    told = {
+        share: beside_a_window(REHEARSING.with_changes(rehearsal=share)) for share in (0, 0.1, 4)
+    }
+    assert told == {0: 0, 0.1: 1, 4: 2} and beside_a_window(REHEARSING) == 1
     assert len(texts) == len(windows)
     assert len({text.ids for text in texts}) > 1
     counted = workload(300, REHEARSING, 1024)
