@@ -18,7 +18,6 @@ from lift_chat.lent import Gpu
 from lift_chat.lift.expected import ENDS_TOKENS
 from lift_chat.lift.forgetting import reading as general_reading
 from lift_chat.lift.load import Load
-from lift_chat.lift.losses import CHUNK
 from lift_chat.lift.measures import map_pages
 from lift_chat.lift.memory_map import MOST_TOKENS
 from lift_chat.lift.recipe import LiftConfig
@@ -202,7 +201,7 @@ def fit(loaded: LoadedModel, config: LiftConfig, probe: Probe) -> Fit:
     there, and a fixed number keeps a resumed run bit-equal."""
     shape = Shape.of(loaded, config)
     room = HEADROOM * loaded.device.free_memory()
-    room -= shape.states + shape.gradients + shape.loss(CHUNK)
+    room -= shape.states + shape.gradients + shape.loss(shape.chunk)
     window = probe.saved_bytes * _longest(config, loaded.window)
     most = 1 if loaded.device.kind == "cpu" else config.batch_segments
     return Fit(windows=max(1, min(most, int(room // window))), recompute=window > room)

@@ -31,6 +31,8 @@ class Shape:
     attention: int
     vocabulary: int
     itemsize: int
+    chunk: int
+    """Positions that go through the head together."""
 
     @classmethod
     def of(cls, loaded: LoadedModel, config: LiftConfig) -> Shape:
@@ -47,6 +49,7 @@ class Shape:
             attention=width * int(text.num_attention_heads),
             vocabulary=int(text.vocab_size),
             itemsize=loaded.device.dtype.itemsize,
+            chunk=CHUNK[loaded.device.kind],
         )
 
     def training(self, load: Load, *, recompute: bool) -> float:
@@ -86,7 +89,7 @@ class Shape:
     def loss(self, positions: float) -> int:
         """Bytes of the loss of so many positions: three rows of fp32 logits for each one, a chunk
         of them at a time."""
-        return int(3 * 4 * self.vocabulary * min(positions, CHUNK))
+        return int(3 * 4 * self.vocabulary * min(positions, self.chunk))
 
     def peak(self, saved: float, batch: Load, *, recompute: bool) -> int:
         """Bytes of a batch when its loss is taken, where each token keeps `saved` without

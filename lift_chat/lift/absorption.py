@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional
 
 from lift_chat.lift.batching import MicroBatch
-from lift_chat.lift.losses import CHUNK, FrozenHead, labelled
+from lift_chat.lift.losses import FrozenHead, labelled, pieces
 from lift_chat.lift.samples import Sample, answer
 from lift_chat.lift.train import decoder_of
 from lift_chat.models.device import Turn
@@ -61,8 +61,7 @@ def row_sums(head: FrozenHead, hidden: torch.Tensor, labels: torch.Tensor) -> li
     """
     states, targets, rows = labelled(hidden, labels)
     sums = torch.zeros(len(labels), device=hidden.device)
-    for start in range(0, len(states), CHUNK):
-        piece = slice(start, start + CHUNK)
+    for piece in pieces(states):
         logits = head.logits(states[piece])
         losses = functional.cross_entropy(logits, targets[piece], reduction="none")
         sums.index_add_(0, rows[piece], losses)

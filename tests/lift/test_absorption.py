@@ -50,7 +50,7 @@ def test_only_labelled_tokens_count(tiny: LoadedModel) -> None:
 
 def test_rows_keep_their_sums_apart_across_chunks(tiny: LoadedModel) -> None:
     torch.manual_seed(2)
-    hidden, labels = torch.randn(3, CHUNK, 32), torch.randint(0, 300, (3, CHUNK))
+    hidden, labels = torch.randn(3, CHUNK["cpu"], 32), torch.randint(0, 300, (3, CHUNK["cpu"]))
     labels[1, ::2] = IGNORE
     labels[2] = IGNORE
     head = FrozenHead(tiny.model)

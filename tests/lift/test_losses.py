@@ -11,7 +11,7 @@ from lift_chat.models.loading import LoadedModel
 
 def test_loss_and_gradient_equal_plain_cross_entropy_over_several_chunks(tiny: LoadedModel) -> None:
     torch.manual_seed(1)
-    tokens = CHUNK * 2 + 37
+    tokens = CHUNK["cpu"] * 2 + 37
     hidden = torch.randn(2, tokens, 32, requires_grad=True)
     labels = torch.randint(0, 300, (2, tokens))
     labels[:, ::3] = IGNORE
@@ -46,7 +46,7 @@ def compare(ours: torch.Tensor, plain: torch.Tensor, hidden: torch.Tensor) -> No
     assert float(plain_gradient.abs().max()) > 0.1
 
 
-@pytest.mark.parametrize("tokens", [9, CHUNK + 50])
+@pytest.mark.parametrize("tokens", [9, CHUNK["cpu"] + 50])
 def test_weighted_loss_and_gradient_equal_plain_cross_entropy(
     tiny: LoadedModel, tokens: int
 ) -> None:
@@ -59,7 +59,7 @@ def test_weighted_loss_and_gradient_equal_plain_cross_entropy(
     compare(ours, (each.sum(1) * weights).sum(), hidden)
 
 
-@pytest.mark.parametrize("tokens", [9, CHUNK + 50])
+@pytest.mark.parametrize("tokens", [9, CHUNK["cpu"] + 50])
 def test_distance_and_gradient_equal_a_plain_divergence_over_the_top_tokens_and_all_others(
     tiny: LoadedModel, tokens: int
 ) -> None:

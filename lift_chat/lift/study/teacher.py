@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from lift_chat.lift.losses import CHUNK, FrozenHead, Soft
+from lift_chat.lift.losses import FrozenHead, Soft, pieces
 from lift_chat.lift.notes import NO_NOTES, Notes, key
 from lift_chat.lift.samples import answer_ids
 from lift_chat.lift.train import decoder_of
@@ -193,8 +193,7 @@ def _read(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """(log-probabilities, tokens) (positions, k), best first, and nats (positions,); on the CPU."""
     best, ids, nlls = [], [], []
-    for start in range(0, len(states), CHUNK):
-        piece = slice(start, start + CHUNK)
+    for piece in pieces(states):
         logprobs = head.logits(states[piece]).log_softmax(-1)
         top = logprobs.topk(min(TOP, logprobs.shape[-1]), dim=-1)
         best.append(top.values.cpu())
