@@ -15,8 +15,8 @@ whole, unless it is nothing."""
 CONTEXT_MODES: tuple[ContextMode, ...] = get_args(ContextMode)
 
 DEFAULT_CONTEXT: ContextMode = "retrieved"
-"""Answers are clearly better with it: with the embedded model on FairytaleQA, token F1 31.8 against
-23.5 with head and tail."""
+"""Answers are clearly better with it: with the embedded model on FairytaleQA, token F1 39.1 against
+29.3 with head and tail."""
 
 STRENGTHS: Mapping[ContextMode, float] = {"retrieved": 0.5, "truncated": 1.0, "none": 1.0}
 """How much of the adapter answers best, by what is shown: found passages mostly hold the answer
