@@ -120,7 +120,7 @@ def test_the_page_says_what_was_read_how_and_what_came_of_it() -> None:
         "- Tokens: 812",
         f"0123456789ab (`{FACTS.sha256}`)",
         "The preset was *read*.",
-        "A LoRA of rank 32 and alpha 64 was trained on all linear layers.",
+        "A LoRA of rank 32 and alpha 64 was trained on the layers of each MLP.",
         "6 passes over the text alone came first, then 2 passes over everything.",
         "| learning\\_rate | 0\\.0012 |",
         "- Tokens trained: 12,345",
