@@ -22,10 +22,11 @@ from lift_chat.lift.exam import Exam, Sitting
 from lift_chat.lift.measures import Measures, compared
 from lift_chat.lift.notes import Notes
 from lift_chat.lift.optimizer import MasterAdamW
-from lift_chat.lift.preparation import Sources, Studies, Text, is_written, keep, prepare
+from lift_chat.lift.preparation import Sources, Studies, Text, is_written, keep, prepare, rehearsed
 from lift_chat.lift.progress import ProgressEvent, Stage
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.regression import fit_memories
+from lift_chat.lift.samples import Sample
 from lift_chat.lift.sittings import Sittings
 from lift_chat.lift.study.teacher import Checked
 from lift_chat.lift.surroundings import Surroundings
@@ -96,7 +97,8 @@ class Lesson:
             folder=self.folder,
             turn=self.turn,
         )
-        self._plan(state, skip=int(early))
+        texts = yield from rehearsed(self.loaded, self.config, self.turn)
+        self._plan(state, texts, skip=int(early))
         if facts is not None:
             self.exam.restore(facts.exam)
             self.best.restore(state, facts.step)
@@ -142,7 +144,7 @@ class Lesson:
             self.trained_tokens += study_once(self.state, samples.in_order(), self.turn)
             self.trained_seconds += time.monotonic() - started
 
-    def _plan(self, state: TrainState, skip: int) -> None:
+    def _plan(self, state: TrainState, texts: Sequence[Sample], skip: int) -> None:
         """What is trained from here on; the first epoch may have been trained already."""
         if self.studies.fresh:
             self.around.on_items(self.studies.items)
@@ -151,10 +153,8 @@ class Lesson:
         keep(self.folder, self.studies)
         self.exam = self._exam(self.studies.exam)
         asked = self.studies.samples(self.loaded, self.text, self.config)
-        ids, rehearsed = self.ids[0].tolist(), self.studies.rehearsed
-        state.plan = Curriculum(
-            self.loaded, self.text.title, ids, self.config, asked, rehearsed, skip
-        )
+        ids = self.ids[0].tolist()
+        state.plan = Curriculum(self.loaded, self.text.title, ids, self.config, asked, texts, skip)
         if not state.plan.steps and not (skip and self.studies.training):
             raise InvalidConfig(
                 "No question could be written about this text; train on segments too."

@@ -51,8 +51,6 @@ class Studies:
     checked: list[Checked] = field(default_factory=list)
     """All of them, in the order in which they were written."""
     spans: list[Span] = field(default_factory=list)
-    rehearsed: list[Sample] = field(default_factory=list)
-    """Texts of the base's own."""
     counts: dict[str, Any] | None = None
     fresh: bool = False
     """Whether the items were written by this run."""
@@ -102,29 +100,10 @@ def prepare(
     folder: Path,
     turn: Turn,
 ) -> Generator[ProgressEvent, None, Studies]:
-    """Yields events of stages “writing” and “rehearsing”; returns the studies (no items with
-    `study="none"`).
+    """Yields events of stage “writing”; returns the studies (empty with `study="none"`).
 
-    What was written counts as kept only after `keep`. What is rehearsed is drawn anew when a run is
-    resumed: the same texts, for the same seed.
+    What was written counts as kept only after `keep`.
     """
-    studies = yield from _studied(loaded, text, config, sources, folder, turn)
-    if beside_a_window(config):
-        drawing = remembered(loaded, config.seed, turn)
-        studies.rehearsed = yield from retold(
-            drawing, lambda done: ProgressEvent("rehearsing", done, TOKENS)
-        )
-    return studies
-
-
-def _studied(  # what is studied, how, from where, and what it needs
-    loaded: LoadedModel,
-    text: Text,
-    config: LiftConfig,
-    sources: Sources,
-    folder: Path,
-    turn: Turn,
-) -> Generator[ProgressEvent, None, Studies]:
     if config.study == "none":
         return Studies()
     studies = Studies(
@@ -157,6 +136,17 @@ def _studied(  # what is studied, how, from where, and what it needs
     )
     studies.training = [by_item[id(item)] for item in training]
     return studies
+
+
+def rehearsed(
+    loaded: LoadedModel, config: LiftConfig, turn: Turn
+) -> Generator[ProgressEvent, None, list[Sample]]:
+    """Yields events of stage “rehearsing”; returns texts of the base's own, none where the recipe
+    asks for none. Drawn anew when a run is resumed: the same texts, for the same seed."""
+    if not beside_a_window(config):
+        return []
+    drawing = remembered(loaded, config.seed, turn)
+    return (yield from retold(drawing, lambda done: ProgressEvent("rehearsing", done, TOKENS)))
 
 
 def _written(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,23 @@ def test_a_run_that_rehearses_stays_nearer_to_the_base(tiny: LoadedModel, tmp_pa
 def test_rehearsal_without_segments_is_refused() -> None:
     with pytest.raises(InvalidConfig, match="rehearsal"):
         QUICK.with_changes(segments="none", study="passages", rehearsal=1.0)
+
+
+def test_a_resumed_run_rehearses_the_same_texts(tiny: LoadedModel, tmp_path: Path) -> None:
+    config = QUICK.with_changes(rehearsal=2.5, checkpoint_seconds=0.0)
+
+    def masters(lesson: Lesson) -> list[torch.Tensor]:
+        assert lesson.state is not None
+        return lesson.state.optimizer.masters
+
+    for name in ("calm", "cut"):
+        (tmp_path / name).mkdir()
+    calm = Lesson(tiny, TALE, config, folder=tmp_path / "calm", turn=nullcontext)
+    list(calm.run())
+    cut = Lesson(tiny, TALE, config, folder=tmp_path / "cut", turn=nullcontext)
+    for _ in takewhile(lambda event: event.step < 3 or event.stage != "training", cut.run()):
+        pass
+    resumed = Lesson(tiny, TALE, config, folder=tmp_path / "cut", turn=nullcontext)
+    list(resumed.run())
+    assert 0 < resumed.resumed_from < resumed.step
+    assert all(torch.equal(a, b) for a, b in zip(masters(calm), masters(resumed), strict=True))
