@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import torch
 
 from lift_chat.lent import Gpu
-from lift_chat.lift.expected import ENDS_TOKENS
 from lift_chat.lift.forgetting import reading as general_reading
 from lift_chat.lift.load import Load
 from lift_chat.lift.measures import map_pages
 from lift_chat.lift.memory_map import MOST_TOKENS
+from lift_chat.lift.questions import ENDS_TOKENS
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.tokens import probe_windows, tokenize
 from lift_chat.lift.train import Fit

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from lift_chat.lift.holdout import MOST_SHARE
 from lift_chat.lift.load import Load
-from lift_chat.lift.questions import BEHIND_ONE, UNIT_ITEMS
+from lift_chat.lift.questions import BEHIND_ONE, ENDS_TOKENS, UNIT_ITEMS, unit_count
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.study.openings import OPENINGS
 from lift_chat.lift.study.request import SPARE_TOKENS, SPARE_WHEN_BEGUN, TOKENS_PER_QUESTION
@@ -44,8 +44,7 @@ ANSWER_TOKENS = 8
 """Of an answer, its stop token included: the part of a question that has labels."""
 
 PASSAGES_OPEN = 1.75
-ENDS_TOKENS = 384
-"""Head and tail of the document, read once for a unit of questions."""
+"""Mean length of what is open of found passages, in passages."""
 
 ASKING_TOKENS = 62
 """The frame around a passage that questions are to be written about."""
@@ -113,7 +112,7 @@ class Study:
         load = Load.of(self.trained, CLOSED_TOKENS, ANSWER_TOKENS)
         share = self.trained * self.config.open_share / 2
         passages = min(PASSAGES_OPEN * self.passage, tokens)
-        groups = share / self.behind_one, _units(share)
+        groups = share / self.behind_one, unit_count(share)
         for count, text in zip(groups, (passages, min(ENDS_TOKENS, tokens)), strict=True):
             behind = share / max(count, 1)
             length = text + FRAME_TOKENS + behind * TURN_TOKENS
@@ -134,8 +133,8 @@ class Study:
         if not self.trained:
             return 0
         share = self.trained * self.config.open_share / 2
-        opened = math.ceil(share / self.behind_one / 2) + _units(share)
-        return _units(self.trained) + opened
+        opened = math.ceil(share / self.behind_one / 2) + unit_count(share)
+        return unit_count(self.trained) + opened
 
     def longest(self, tokens: int) -> Load:
         """The most tokens of a sample."""
@@ -207,10 +206,6 @@ def _questions(config: LiftConfig) -> int:
     if config.study == "question-words":
         return min(config.questions, len(OPENINGS["en"]))
     return 1 if config.study == "evidence" else config.questions
-
-
-def _units(questions: float) -> int:
-    return max(1, round(questions / UNIT_ITEMS)) if questions else 0
 
 
 def _places(tokens: int, config: LiftConfig) -> float:

@@ -73,9 +73,14 @@ def _cut(things: Sequence[T], most: int) -> Iterator[Sequence[T]]:
     return (things[start : start + most] for start in range(0, len(things), most))
 
 
+def unit_count(questions: float) -> int:
+    """How many units so many questions make."""
+    return max(1, round(questions / UNIT_ITEMS)) if questions else 0
+
+
 def units_of(questions: Sequence[T]) -> list[Sequence[T]]:
     """Evenly filled parts of about `UNIT_ITEMS`: a crumb would weigh as much as a full one."""
-    count = max(1, round(len(questions) / UNIT_ITEMS)) if questions else 0
+    count = unit_count(len(questions))
     edges = [round(place * len(questions) / count) for place in range(count + 1)] if count else [0]
     return [questions[start:end] for start, end in pairwise(edges)]
 

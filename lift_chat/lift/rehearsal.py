@@ -17,6 +17,7 @@ import torch
 from lift_chat.lift.losses import FrozenHead, Soft
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.samples import Sample
+from lift_chat.lift.study.teacher import best_tokens
 from lift_chat.lift.train import decoder_of
 from lift_chat.models.device import Turn
 from lift_chat.models.loading import LoadedModel
@@ -27,9 +28,6 @@ TEXTS = 32
 
 TOKENS = 160
 """Length of each."""
-
-TOP = 20
-"""Tokens of the base's distribution that are kept at each position, as of a teacher's."""
 
 
 def beside_a_window(config: LiftConfig) -> int:
@@ -49,11 +47,11 @@ def remembered(loaded: LoadedModel, seed: int, turn: Turn) -> Generator[int, Non
         decoder, head = decoder_of(loaded.model), FrozenHead(loaded.model)
         hidden = decoder(input_ids=drawn, use_cache=False).last_hidden_state
     samples = []
-    for ids, states in zip(drawn.tolist(), hidden, strict=True):
+    for row, states in zip(drawn, hidden, strict=True):
         with torch.no_grad(), turn():
-            top = head.logits(states[:-1]).log_softmax(-1).topk(TOP)
-            soft = Soft(top.indices.cpu(), top.values.cpu())
-        samples.append(Sample(tuple(ids), tuple(ids), soft))
+            logprobs, tokens, _ = best_tokens(head, states[:-1], row[1:])
+        ids = tuple(row.tolist())
+        samples.append(Sample(ids, ids, Soft(tokens, logprobs)))
     return samples
 
 

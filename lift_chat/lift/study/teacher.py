@@ -176,7 +176,7 @@ def _hear(  # who is asked what, in which order
             ]
         )
         gold = torch.tensor([t for _, told in asked for t in told], device=hidden.device)
-        logprobs, tokens, nlls = _read(FrozenHead(model), states, gold)
+        logprobs, tokens, nlls = best_tokens(FrozenHead(model), states, gold)
     heard, start = [], 0
     for _, told in asked:
         piece = slice(start, start + len(told))
@@ -188,7 +188,7 @@ def _hear(  # who is asked what, in which order
     return heard
 
 
-def _read(
+def best_tokens(
     head: FrozenHead, states: torch.Tensor, gold: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """(log-probabilities, tokens) (positions, k), best first, and nats (positions,); on the CPU."""
