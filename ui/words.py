@@ -133,7 +133,7 @@ INTERNAL_ERROR = "Internal error. The details are in the log of the server."
 PRESETS = {
     "skim": "Skim: a quick pass to see what sticks",
     "read": "Read: the recommended way",
-    "study": "Study: several times as long, remembers the most",
+    "study": "Study: half as long again, with twice the passes over the questions",
 }
 STAGES = {
     "": "Starting",
