@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 
 from lift_chat.lent import Gpu
+from lift_chat.lift.expected import longest_behind_ends
 from lift_chat.lift.forgetting import reading as general_reading
 from lift_chat.lift.load import Load
 from lift_chat.lift.measures import map_pages
@@ -151,6 +152,7 @@ def estimate(
     shape = Shape.of(loaded, config)
     reading = work.reading + _measured(loaded, ids, config, found.pages) * 2
     asking = probe.reading_seconds * shape.reading(reading)
+    asking += probe.head_seconds * shape.scores(reading)
     writing = probe.decoding_seconds * work.decodings + probe.row_seconds * work.written
     return Estimate(
         seconds=_training_seconds(loaded, config, work, probe) + asking + writing,
@@ -168,8 +170,11 @@ def _training_seconds(
     loaded: LoadedModel, config: LiftConfig, work: Workload, probe: Probe
 ) -> float:
     recompute = fit(loaded, config, probe).recompute
-    operations = Shape.of(loaded, config).training(work.training, recompute=recompute)
-    return probe.operation_seconds * operations + probe.step_seconds * work.steps
+    shape = Shape.of(loaded, config)
+    layers = probe.pass_seconds * work.passes
+    layers += probe.operation_seconds * shape.training(work.training, recompute=recompute)
+    head = probe.head_seconds * shape.losses(work.training)
+    return layers + head + probe.step_seconds * work.steps
 
 
 def _measured(loaded: LoadedModel, ids: torch.Tensor, config: LiftConfig, pages: int) -> Load:
@@ -212,4 +217,5 @@ def _longest(config: LiftConfig, window: int) -> int:
     samples go together up to that many."""
     least = config.segment_tokens + config.context_tokens + ENDS_TOKENS
     enough = (least // config.passage_tokens + 3) * config.passage_tokens
-    return max(config.segment_tokens, workload(enough, config, window, given=MANY).longest)
+    longest = workload(enough, config, window, given=MANY).longest
+    return max(config.segment_tokens, longest, longest_behind_ends(config))

@@ -53,20 +53,24 @@ class Shape:
         )
 
     def training(self, load: Load, *, recompute: bool) -> float:
-        """FLOP of going forward and backward. The head's backward is done with its forward, and is
-        never done again; causal attention costs 2.5 times as much backward as forward."""
-        forward = self._layers(load)
+        """FLOP of the layers, forward and backward; causal attention costs 2.5 times as much
+        backward as forward."""
+        forward = self.reading(load)
         weights = 2.0 * self.linear * load.tokens + 4.0 * self.adapter * load.tokens
         backward = weights + 2.5 * self._attention(load)
-        head = 4.0 * self.head * load.labelled
-        return forward * (2 if recompute else 1) + backward + head
+        return forward * (2 if recompute else 1) + backward
 
     def reading(self, load: Load) -> float:
-        """FLOP of going forward."""
-        return self._layers(load) + 2.0 * self.head * load.labelled
-
-    def _layers(self, load: Load) -> float:
+        """FLOP of the layers, forward."""
         return 2.0 * (self.linear + self.adapter) * load.tokens + self._attention(load)
+
+    def losses(self, load: Load) -> float:
+        """FLOP of the head with its backward, which is done with its forward and never again."""
+        return 2 * self.scores(load)
+
+    def scores(self, load: Load) -> float:
+        """FLOP of the head, forward."""
+        return 2.0 * self.head * load.labelled
 
     def _attention(self, load: Load) -> float:
         return 2.0 * self.layers * self.attention * load.pairs

@@ -31,7 +31,7 @@ from lift_chat.shape import Shape
 from tests.conftest import TALE, no_turn
 
 CONFIG = LiftConfig(segment_tokens=64, stride_tokens=64, epochs=4, rank=8, alpha=16)
-SPEED = Probe(1e-9, 1e-9, 0.01, 0.02, 0.001, 5e4, "Set by the test.")
+SPEED = Probe(0.0, 1e-9, 1e-9, 1e-9, 0.01, 0.02, 0.001, 5e4, "Set by the test.")
 
 
 def test_tokens_and_steps_are_those_of_the_run(tiny: LoadedModel) -> None:
@@ -112,6 +112,37 @@ def test_reading_has_a_price_of_its_own(tiny: LoadedModel) -> None:
     assert free > estimate(tiny, TALE, study, replace(SPEED, operation_seconds=0)).seconds
 
 
+def test_each_pass_has_its_price_however_short_it_is(tiny: LoadedModel) -> None:
+    """Questions are trained in many short ones."""
+    windows = -(-estimate(tiny, TALE, CONFIG, SPEED).document_tokens // 64)
+    study = CONFIG.with_changes(study="passages", passage_tokens=40, exam_questions=0)
+    for config, least in ((CONFIG, 4 * windows), (study, 4 * windows + 4)):
+        free, dear = (
+            estimate(tiny, TALE, config, replace(SPEED, pass_seconds=price)).seconds
+            for price in (0, 1)
+        )
+        if config is CONFIG:
+            assert dear - free == pytest.approx(least)
+        else:
+            assert dear - free > least
+
+
+def test_the_head_has_a_price_of_its_own(tiny: LoadedModel) -> None:
+    """Windows have a label at each token, questions at those of their answers alone."""
+    study = CONFIG.with_changes(segments="none", study="passages", exam_questions=0)
+    for config in (CONFIG, study):
+        both, dear, free = (
+            estimate(tiny, TALE * 20, config, replace(SPEED, head_seconds=price)).seconds
+            for price in (1e-6, 1e-5, 0)
+        )
+        load = workload(
+            estimate(tiny, TALE * 20, config, SPEED).document_tokens, config, 1
+        ).training
+        share = Shape.of(tiny, config).losses(load) * 1e-6
+        assert both - free >= share > 0
+        assert dear - free == pytest.approx(10 * (both - free))
+
+
 def test_a_larger_rank_needs_more_memory_and_a_larger_file(tiny: LoadedModel) -> None:
     small = estimate(tiny, TALE, CONFIG, SPEED)
     large = estimate(tiny, TALE, CONFIG.with_changes(rank=64, alpha=64), SPEED)
@@ -122,8 +153,9 @@ def test_a_larger_rank_needs_more_memory_and_a_larger_file(tiny: LoadedModel) ->
 def test_the_warm_up_measures_and_leaves_the_base_alone(tiny: LoadedModel) -> None:
     before = {name: tensor.clone() for name, tensor in tiny.model.state_dict().items()}
     speed = measure(tiny, CONFIG, no_turn)
-    assert speed.operation_seconds > 0 and speed.step_seconds > 0
-    assert speed.reading_seconds == speed.operation_seconds  # nothing is replayed here
+    assert speed.operation_seconds > 0 and speed.head_seconds > 0 and speed.step_seconds > 0
+    assert speed.pass_seconds >= 0
+    assert speed.reading_seconds >= speed.operation_seconds  # which leaves out what a pass costs
     assert speed.decoding_seconds > 0 and speed.row_seconds >= 0
     assert all(bool((before[n] == t).all()) for n, t in tiny.model.state_dict().items())
 
@@ -140,10 +172,11 @@ def test_counted_operations_are_those_that_torch_counts(tiny: LoadedModel, adapt
     in_place = {torch.ops.aten.addmm_: _operations}  # which torch's counter does not know
     with FlopCounterMode(display=False, custom_mapping=in_place) as reading, torch.no_grad():
         head.nll(decoder(input_ids=ids, use_cache=False).last_hidden_state, ids)
-    assert reading.get_total_flops() == pytest.approx(shape.reading(load), rel=0.02)
+    told = shape.reading(load) + shape.scores(load)
+    assert reading.get_total_flops() == pytest.approx(told, rel=0.02)
     with FlopCounterMode(display=False, custom_mapping=in_place) as training:
         decoder(input_ids=ids, use_cache=False).last_hidden_state.sum().backward()
-    counted = shape.training(Load(tokens=8), recompute=False)
+    counted = shape.training(load, recompute=False)
     assert training.get_total_flops() == pytest.approx(counted, rel=0.1)
 
 
@@ -221,7 +254,7 @@ def test_memory_decides_how_many_windows_go_at_once(tiny: LoadedModel) -> None:
 def test_what_fits_is_counted_in_the_longest_sample_not_in_windows(tiny: LoadedModel) -> None:
     gpu = replace(tiny, device=Small("cuda", "small", torch.float32))
     asked = CONFIG.with_changes(batch_segments=64, study="passages", open_share=0.5)
-    longest = workload(10_000, asked, tiny.window).longest
+    longest = _longest(asked, tiny.window)
     assert longest > 2 * CONFIG.segment_tokens
     probe = replace(SPEED, saved_bytes=2e4 * CONFIG.segment_tokens / longest)
     assert fit(gpu, asked, probe) == Fit(windows=5, recompute=False)
@@ -239,7 +272,8 @@ def test_no_document_has_a_longer_sample_than_what_fits_is_counted_in(
     ):
         most = _longest(changed, tiny.window)
         found = [workload(n, changed, tiny.window).longest for n in (3, 100, 3_000, 100_000)]
-        assert max(found) <= most
+        asked = range(1, 200) if changed.study != "none" else ()
+        found += [workload(3_000, changed, tiny.window, given=given).longest for given in asked]
         # Shorter samples go together up to a window's tokens.
         assert most == max(max(found), changed.segment_tokens)
 

@@ -12,19 +12,19 @@ from dataclasses import dataclass
 
 from lift_chat.lift.holdout import MOST_SHARE
 from lift_chat.lift.load import Load
-from lift_chat.lift.questions import BEHIND_ONE, ENDS_TOKENS, UNIT_ITEMS, unit_count
+from lift_chat.lift.questions import BEHIND_ONE, ENDS_TOKENS, LARGEST_UNIT, unit_count
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.study.openings import OPENINGS
 from lift_chat.lift.study.request import SPARE_TOKENS, SPARE_WHEN_BEGUN, TOKENS_PER_QUESTION
 from lift_chat.lift.study.writer import ROUND
 from lift_chat.models.stems import MOST_KEPT, MOST_ROWS
 
-KEPT = {"passages": 0.3, "question-words": 0.65, "evidence": 0.1, "sentences": 0.2, "none": 0.0}
+KEPT = {"passages": 0.25, "question-words": 0.65, "evidence": 0.1, "sentences": 0.2, "none": 0.0}
 """Share of the questions asked for that come back and pass all checks, by way of asking."""
 
 WRITTEN_TOKENS = {
-    "passages": 12,
-    "question-words": 22,
+    "passages": 18,
+    "question-words": 25,
     "evidence": 40,
     "sentences": 20,
     "none": 0,
@@ -62,6 +62,13 @@ RUN_SENTENCES = 16
 """What is shown of the text where a question is asked for about a sentence, or with evidence."""
 
 EXAM_ANSWER_TOKENS = 5
+
+
+def longest_behind_ends(config: LiftConfig) -> int:
+    """Tokens of the longest sample with head and tail open that any number of questions makes."""
+    if config.study == "none" or not config.open_share:
+        return 0
+    return FRAME_TOKENS + ENDS_TOKENS + LARGEST_UNIT * TURN_TOKENS
 
 
 @dataclass(frozen=True)
@@ -110,14 +117,30 @@ class Study:
     def training(self, tokens: int) -> Load:
         """Of one epoch: each question from weights alone, a share of them with text open."""
         load = Load.of(self.trained, CLOSED_TOKENS, ANSWER_TOKENS)
+        for count, length, behind in self._opened(tokens):
+            load += Load.of(count, length, behind * ANSWER_TOKENS)
+        return load
+
+    def passes(self, tokens: int) -> float:
+        """Of one epoch through the device, each filled with samples up to a window's tokens; of the
+        groups behind passages two stand in a unit."""
+        most = self.config.segment_tokens
+        each = self.trained / max(unit_count(self.trained), 1)
+        count = unit_count(self.trained) * math.ceil(each * CLOSED_TOKENS / most)
+        (passages, length, _), (ends, _, _) = self._opened(tokens)
+        return count + passages / 2 * min(2, math.ceil(2 * length / most)) + ends
+
+    def _opened(self, tokens: int) -> list[tuple[float, float, float]]:
+        """Groups of questions behind passages, and behind head and tail: how many of them, the
+        tokens of each, and its questions."""
         share = self.trained * self.config.open_share / 2
         passages = min(PASSAGES_OPEN * self.passage, tokens)
         groups = share / self.behind_one, unit_count(share)
+        opened = []
         for count, text in zip(groups, (passages, min(ENDS_TOKENS, tokens)), strict=True):
             behind = share / max(count, 1)
-            length = text + FRAME_TOKENS + behind * TURN_TOKENS
-            load += Load.of(count, length, behind * ANSWER_TOKENS)
-        return load
+            opened.append((count, text + FRAME_TOKENS + behind * TURN_TOKENS, behind))
+        return opened
 
     @property
     def behind_one(self) -> float:
@@ -137,13 +160,16 @@ class Study:
         return unit_count(self.trained) + opened
 
     def longest(self, tokens: int) -> Load:
-        """The most tokens of a sample."""
+        """The longest sample that is to be expected: where few groups are drawn, the right passage
+        hardly ever stands among as many others as may be."""
         if not self.config.open_share:
             return Load.of(1, CLOSED_TOKENS, ANSWER_TOKENS)
-        together = math.ceil(self.trained * self.config.open_share / 2)
+        together = round(self.trained * self.config.open_share / 2)
         one = min(BEHIND_ONE, math.ceil(self.behind_one))
-        ends = min(UNIT_ITEMS + 1, together)
-        passages = min(3 * self.passage, tokens) + one * TURN_TOKENS
+        ends = math.ceil(together / max(unit_count(together), 1))
+        drawn = together / self.behind_one * self.config.epochs
+        others = 2 - 0.5**drawn - 0.75**drawn
+        passages = min((1 + others) * self.passage, tokens) + one * TURN_TOKENS
         both = min(ENDS_TOKENS, tokens) + ends * TURN_TOKENS
         return Load.of(1, FRAME_TOKENS + max(passages, both), ends * ANSWER_TOKENS)
 

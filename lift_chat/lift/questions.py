@@ -41,6 +41,9 @@ from storage.records import StudyItem
 UNIT_ITEMS = 8
 """Study questions that weigh as much as one window: about as many as are asked about its text."""
 
+LARGEST_UNIT = 3 * UNIT_ITEMS // 2 - 1
+"""So many are still one unit; one more, and they are two."""
+
 BEHIND_ONE = 4
 """Questions asked behind one open text: it is read once for all of them."""
 

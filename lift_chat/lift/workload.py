@@ -22,14 +22,16 @@ RECITE_TOKENS = 55
 
 @dataclass(frozen=True)
 class Workload:
-    """`training` is done forward and backward, `reading` forward alone; `written` tokens come one
-    by one, in `decodings` passes of a batch of them.
+    """`training` is done forward and backward, in so many `passes` where one window at a time goes
+    through the device, `reading` forward alone; `written` tokens come one by one, in `decodings`
+    passes of a batch of them.
 
     Of the samples, `window` is the longest window's length, `questions` a unit of questions from
     weights alone, and `opened` the longest one with text open. A step has at most `units`.
     """
 
     training: Load
+    passes: float
     reading: Load
     written: int
     decodings: int
@@ -78,10 +80,12 @@ def workload(
     """
     windows, longest = _windows(tokens, config)
     beside = beside_a_window(config)
-    passes = config.segment_epochs + config.epochs
-    training = (sum(windows, Load()) + _rehearsed(len(windows) * beside)) * passes
+    epochs = config.segment_epochs + config.epochs
+    training = (sum(windows, Load()) + _rehearsed(len(windows) * beside)) * epochs
+    passes = float(len(windows) * (1 + beside) * epochs)
     study = Study.of(tokens, config, given)
     training += study.training(tokens) * config.epochs
+    passes += study.passes(tokens) * config.epochs
     exam = study.exam(min(window, tokens + CLOSED_TOKENS), prompt_tokens)
     units = len(windows), len(windows) + study.units
     first, later = (-(-count // config.batch_segments) for count in units)
@@ -91,6 +95,7 @@ def workload(
     drawn = TEXTS if beside else 0
     return Workload(
         training,
+        passes,
         study.reading + exam.reading + _rehearsed(drawn),
         study.written + exam.written + drawn * TOKENS,
         study.decodings(prompt_tokens) + exam.decodings + (TOKENS if beside else 0),

@@ -13,11 +13,13 @@ from lift_chat.lift.passages import passages, sentences
 from lift_chat.lift.questions import (
     BEHIND_ONE,
     ENDS_TOKENS,
+    LARGEST_UNIT,
     MOST_OPEN,
     OTHERS,
     QuestionSamples,
     Taught,
     places_of,
+    units_of,
 )
 from lift_chat.lift.samples import Sample, answer_ids
 from lift_chat.models.loading import LoadedModel
@@ -62,6 +64,14 @@ def told(tiny: LoadedModel, sample: Sample) -> list[str]:
 
 def shown(tiny: LoadedModel, sample: Sample) -> str:
     return str(tiny.tokenizer.decode(sample.ids)).split("\n\n")[0].removeprefix("<user>")
+
+
+def test_no_number_of_questions_makes_a_unit_larger_than_the_largest() -> None:
+    """Nor one that is less than half of another."""
+    sizes = [[len(unit) for unit in units_of(range(count))] for count in range(1, 200)]
+    assert max(map(max, sizes)) == LARGEST_UNIT
+    assert all(max(found) - min(found) <= 1 for found in sizes)
+    assert [sum(found) for found in sizes] == list(range(1, 200))
 
 
 def test_closed_questions_are_asked_in_the_prompt_of_chat_and_teach_the_answer(

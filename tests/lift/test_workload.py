@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lift_chat.lift.curriculum import Curriculum
+from lift_chat.lift.expected import CLOSED_TOKENS, Study
 from lift_chat.lift.presets import PRESETS
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.samples import Sample
@@ -54,6 +55,18 @@ def test_steps_are_counted_exactly(tiny: LoadedModel) -> None:
         for changes in ({}, {"batch_segments": 7}, {"one_step_per_epoch": True}):
             config = QUICK.with_changes(**changes)
             assert workload(tokens, config, WINDOW).steps == run(tiny, tokens, config)[1]
+
+
+def test_passes_through_the_device_are_counted(tiny: LoadedModel) -> None:
+    """Windows one by one; questions about as many as their batches."""
+    for tokens in (64, 500, 1111):
+        assert workload(tokens, QUICK, WINDOW).passes == len(samples(tiny, tokens, QUICK))
+    asked = LiftConfig.preset("read", exam_questions=0)
+    study = Study.of(2000, asked, 0)
+    batches = workload(2000, asked, WINDOW).passes - 8 * 4
+    assert batches == asked.epochs * study.passes(2000)
+    per_pass = study.training(2000).tokens / study.passes(2000)
+    assert CLOSED_TOKENS < per_pass <= asked.segment_tokens
 
 
 def test_windows_from_a_random_offset_read_each_token_once_per_epoch(tiny: LoadedModel) -> None:
