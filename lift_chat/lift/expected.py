@@ -22,13 +22,7 @@ from lift_chat.models.stems import MOST_KEPT, MOST_ROWS
 KEPT = {"passages": 0.25, "question-words": 0.65, "evidence": 0.1, "sentences": 0.2, "none": 0.0}
 """Share of the questions asked for that come back and pass all checks, by way of asking."""
 
-WRITTEN_TOKENS = {
-    "passages": 18,
-    "question-words": 25,
-    "evidence": 40,
-    "sentences": 20,
-    "none": 0,
-}
+WRITTEN_TOKENS = {"passages": 18, "question-words": 25, "evidence": 40, "sentences": 20, "none": 0}
 """What the model writes for each question asked for; it often stops before the last one."""
 
 FRAME_TOKENS = 37
