@@ -66,8 +66,8 @@ class Notes:
     def all_of(self, keys: Sequence[str], ask: Ask) -> Iterator[tuple[int, Any]]:
         """(place, value) of every key: first what is known, then the rest, noted as it comes.
 
-        Whoever asks in batches of similar length, longest first, as `batch.batches` does, gets
-        for the rest the very batches that were still to come.
+        Whoever asks in batches has to make them of all, and ask those in which a place is missing:
+        in another batch an answer may round otherwise.
         """
         missing = []
         for place, key in enumerate(keys):
@@ -103,10 +103,9 @@ class Notes:
         """As `batch.generate`, for prompts that may have been answered before."""
 
         def ask(places: list[int]) -> Iterator[tuple[int, str]]:
-            asked = [prompts[place] for place in places]
-            told = batch.generate(model, loaded, asked, max_new_tokens=max_new_tokens, turn=turn)
-            for index, answer in told:
-                yield places[index], answer
+            return batch.generate(
+                model, loaded, prompts, max_new_tokens=max_new_tokens, turn=turn, wanted=places
+            )
 
         who = self.who(loaded, model)
         keys = [key(who, "answer", max_new_tokens, list(prompt)) for prompt in prompts]

@@ -2,10 +2,11 @@
 
 torch's fused kernel works on small tiles and converts each of them from bf16: products of whole
 blocks of rows take about half the time on windows of some hundred tokens, two thirds on some
-thousand, forward and backward; and for one new token behind a cache, heads that share keys are
-better taken together. What is neither (fp32, a mask) goes to transformers' own implementation over
-SDPA. Registered with transformers' attention interface under a name of its own, and for masks too,
-since a mask depends on the implementation.
+thousand, forward and backward; for one new token in each of many rows, or behind a long cache,
+products take a third to a half, and heads that share keys are taken together. What is neither
+(fp32, several tokens with a mask) goes to transformers' own implementation over SDPA. Registered
+with transformers' attention interface under a name of its own, and for masks too, since a mask
+depends on the implementation.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ NAME = "sdpa_on_cpu"
 
 OVER = "sdpa"
 """The implementation that this one stands in front of."""
+
+MANY = 512
+"""Keys of all rows together: with fewer of them the fused kernel is as fast for one new token."""
 
 BLOCK = 64
 """Rows of queries at a time: what lies above the diagonal beyond a block is never computed."""
@@ -51,7 +55,11 @@ def _attention(
     batch, heads, tokens, head_dim = query.shape
     kinds = key.shape[1]
     special = options.get("dropout") or options.get("position_bias") is not None
-    if attention_mask is not None or special:
+    if special:
+        pass
+    elif tokens == 1 and query.dtype == torch.bfloat16 and batch * key.shape[2] >= MANY:
+        return _next(query, key, value, attention_mask, scale), None
+    elif attention_mask is not None:
         pass
     elif tokens == 1 and kinds < heads:
         together = query.reshape(batch, kinds, heads // kinds, head_dim)
@@ -69,6 +77,25 @@ def _attention(
 def _is_ours(query: torch.Tensor, key: torch.Tensor) -> bool:
     """Whether these are all tokens of a text; where no mask is given, it is causal."""
     return query.dtype == torch.bfloat16 and 1 < query.shape[2] == key.shape[2]
+
+
+def _next(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    scale: float,
+) -> torch.Tensor:
+    """Of one new token in each row, (batch, 1, heads, head_dim). `mask` (batch, 1, 1, keys) says
+    which keys are seen, or is added to the scores."""
+    asked = _grouped(query, key)[:, :, :, 0]
+    scores = (asked @ key.transpose(2, 3)).float().mul_(scale)
+    if mask is not None and mask.dtype == torch.bool:
+        scores = scores.masked_fill(~mask, float("-inf"))
+    elif mask is not None:
+        scores = scores + mask
+    told = scores.softmax(-1).to(value.dtype) @ value
+    return told.reshape(len(query), 1, query.shape[1], -1)
 
 
 class _Causal(torch.autograd.Function):

@@ -6,7 +6,7 @@ common at their beginning is read once. Knows token ids and texts, nothing of do
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -30,16 +30,19 @@ def generate(
     max_new_tokens: int,
     turn: Turn,
     batch_tokens: int | None = None,
+    wanted: Collection[int] | None = None,
 ) -> Iterator[tuple[int, str]]:
     """Yields (index of the prompt, answer) in any order; each answer is that of greedy decoding.
 
-    `model` is the base or a tree with an adapter on it. The device is borrowed for one step at a
-    time.
+    Of the `wanted` prompts, or of all: an answer is bit for bit the same either way. `model` is the
+    base or a tree with an adapter on it. The device is borrowed for one step at a time.
     """
     model.eval()
-    for group in groups(prompts, batch_tokens or most_prompt_tokens(loaded)):
+    for group in groups(prompts, batch_tokens or most_prompt_tokens(loaded), wanted=wanted):
         answers = _decode(model, loaded, prompts, group, max_new_tokens, turn)
-        yield from zip(rows_of(group), answers, strict=True)
+        for row, answer in zip(rows_of(group), answers, strict=True):
+            if wanted is None or row in wanted:
+                yield row, answer
 
 
 def most_prompt_tokens(loaded: LoadedModel) -> int:

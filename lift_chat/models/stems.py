@@ -6,7 +6,7 @@ of such prompts are what goes through a model together. Knows token ids, nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 MOST_ROWS = 64
@@ -44,14 +44,24 @@ def groups(
     most_tokens: int,
     *,
     behind: Sequence[int] | None = None,
+    wanted: Collection[int] | None = None,
     most_rows: int = MOST_ROWS,
 ) -> Iterator[list[Stem]]:
     """Prompts in groups of similar length, longest first: stems and rests, padded, stay within
     `most_tokens` each, unless a single one is longer.
 
-    `behind` are the tokens that are read behind each prompt. A group is the same whichever other
-    groups are asked for beside it.
+    `behind` are the tokens that are read behind each prompt. With `wanted`, only groups that hold
+    one of these prompts are there, and the same as without: what a batch rounds to depends on all
+    that is in it.
     """
+    for group in _groups(prompts, most_tokens, behind, most_rows):
+        if wanted is None or not set(wanted).isdisjoint(rows_of(group)):
+            yield group
+
+
+def _groups(
+    prompts: Sequence[Ids], most_tokens: int, behind: Sequence[int] | None, most_rows: int
+) -> Iterator[list[Stem]]:
     lengths = [len(p) + more for p, more in zip(prompts, behind or [0] * len(prompts), strict=True)]
     found = list(_stems(prompts, lengths, most_tokens, most_rows))
     group: list[Stem] = []

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 from transformers import DynamicCache
 
-from lift_chat.models.attention import NAME, _attention, use_on_cpu
+from lift_chat.models.attention import MANY, NAME, _attention, use_on_cpu
 from tests.adapters.architectures import NAMES, build, some_ids
 
 HEADS, KINDS, HEAD_DIM = 6, 2, 16
@@ -64,7 +64,30 @@ def test_values_and_gradients_are_exact_within_the_rounding_of_bf16(tokens: int)
         assert error(mine, true) < 3 * ROUNDING
 
 
+@pytest.mark.parametrize("kind", ["none", "seen", "added"])
+def test_one_new_token_in_many_rows_is_exact_within_the_rounding_of_bf16(kind: str) -> None:
+    draw = torch.Generator().manual_seed(7)
+    rows, keys = 20, 40
+    parts = [
+        torch.randn(rows, heads, tokens, HEAD_DIM, generator=draw).bfloat16()
+        for heads, tokens in ((HEADS, 1), (KINDS, keys), (KINDS, keys))
+    ]
+    assert rows * keys >= MANY
+    seen = torch.arange(keys)[None, None, None] >= torch.arange(rows)[:, None, None, None]
+    added = torch.zeros(rows, 1, 1, keys).masked_fill(~seen, float("-inf"))
+    mask = {"none": None, "seen": seen, "added": added.bfloat16()}[kind]
+    exact = functional.scaled_dot_product_attention(
+        *(part.double() for part in parts),
+        attn_mask=None if mask is None else seen,
+        enable_gqa=True,
+    ).transpose(1, 2)
+    told = _attention(MODULE, *parts, mask)[0]
+    assert told.shape == exact.shape
+    assert error(told.double(), exact) < 3 * ROUNDING
+
+
 def test_one_new_token_gets_the_very_numbers_of_the_fused_kernel() -> None:
+    """Where neither keys nor rows are many."""
     parts = [
         torch.randn(3, heads, tokens, HEAD_DIM).bfloat16()
         for heads, tokens in ((HEADS, 1), (KINDS, 37), (KINDS, 37))

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lift_chat.models.batch import generate
+from lift_chat.models.loading import LoadedModel
 from lift_chat.models.stems import MOST_KEPT, groups, rows_of
+from tests.conftest import no_turn
 
 PROMPTS = st.lists(
     st.builds(
@@ -47,10 +52,33 @@ def test_after_a_stop_the_groups_that_are_left_are_the_same(
 ) -> None:
     found = list(groups(prompts, most))
     for done in range(len(found)):
-        left = sorted(row for group in found[done:] for row in rows_of(group))
-        again = groups([prompts[row] for row in left], most)
-        renamed = [[([left[r] for r in s.rows], s.shared) for s in group] for group in again]
-        assert renamed == [[(list(s.rows), s.shared) for s in group] for group in found[done:]]
+        left = [row for group in found[done:] for row in rows_of(group)]
+        assert list(groups(prompts, most, wanted=left)) == found[done:]
+        assert list(groups(prompts, most, wanted=left[-1:])) == found[-1:]
+
+
+def test_a_group_of_which_a_part_is_known_is_asked_as_it_was(tiny: LoadedModel) -> None:
+    """Without the first two prompts, the others would share one stem."""
+    common = [7] * 12
+    ends = [[10], [10], [11], [11], [10] * 7]
+    prompts = [common + end for end in ends]
+    batches: list[int] = []
+
+    def read(_: Any, args: Any, options: dict[str, Any]) -> None:
+        batches.append(len(options["input_ids"]))
+
+    hook = tiny.model.register_forward_pre_hook(read, with_kwargs=True)
+    asking = {"max_new_tokens": 1, "turn": no_turn, "batch_tokens": 20}
+    try:
+        whole = dict(generate(tiny.model, tiny, prompts, **asking))
+        all_of_them = batches[:]
+        batches.clear()
+        assert dict(generate(tiny.model, tiny, prompts, wanted=[3], **asking)) == {3: whole[3]}
+    finally:
+        hook.remove()
+    assert sorted(whole) == [0, 1, 2, 3, 4]
+    last = len(batches)
+    assert 0 < last < len(all_of_them) and batches == all_of_them[-last:]
 
 
 def test_what_stands_behind_a_prompt_counts() -> None:

@@ -95,11 +95,12 @@ def ask_back(  # noqa: PLR0913  # who is asked what, where, and what is known of
         answers.append(told)
 
     def ask(places: list[int]) -> Iterator[tuple[int, Any]]:
-        asked, told = [prompts[i] for i in places], [answers[i] for i in places]
-        for group in groups(asked, BATCH_TOKENS, behind=[len(answer) for answer in told]):
-            heard = _hear(model, loaded, asked, told, group, turn)
+        behind = [len(answer) for answer in answers]
+        for group in groups(prompts, BATCH_TOKENS, behind=behind, wanted=places):
+            heard = _hear(model, loaded, prompts, answers, group, turn)
             for row, (agreement, nll, soft) in zip(rows_of(group), heard, strict=True):
-                yield places[row], [agreement, nll, _packed(soft)]
+                if row in places:
+                    yield row, [agreement, nll, _packed(soft)]
 
     who = notes.who(loaded, model)
     keys = [key(who, "heard", list(p), list(a)) for p, a in zip(prompts, answers, strict=True)]
