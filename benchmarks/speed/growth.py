@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from array import array
 from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
@@ -46,7 +47,8 @@ def measure(base: Base, lengths: Sequence[int], config: LiftConfig, tries: int) 
 def _prepare(base: Base, length: int, config: LiftConfig) -> Callable[[], Callable[[], None]]:
     def prepare() -> Callable[[], None]:
         _pass(base, 16, config)
-        return lambda: void(_pass(base, length, config))
+        ids = array("i", document(length, config.seed))
+        return lambda: void(_absorb(base, ids, config))
 
     return prepare
 
@@ -56,8 +58,12 @@ def void(_: float) -> None:
 
 
 def _pass(base: Base, length: int, config: LiftConfig) -> float:
+    return _absorb(base, document(length, config.seed), config)
+
+
+def _absorb(base: Base, ids: Sequence[int], config: LiftConfig) -> float:
     """Seconds of absorbing, from token ids to the last step."""
-    plan = Curriculum(base.loaded, "", document(length, config.seed), config)
+    plan = Curriculum(base.loaded, "", ids, config)
     watch = Stopwatch(base.device, 1, plan.steps + 1)
     watch.tick()
     adapted = kinds.attach(base.loaded.twin(), config)

@@ -120,7 +120,7 @@ class Curriculum:
         head = self.ids[: min(share, segment.start)]
         tail = self.ids[max(segment.end, len(self.ids) - (total - share)) :]
         decode = self.loaded.tokenizer.decode
-        told = recite(self.title, decode(head), decode(tail))
+        told = recite(self.title, decode(list(head)), decode(list(tail)))
         return prompt_ids(self.loaded, [user(told)])
 
     def _studies(self, questions: QuestionSamples, epoch: int) -> list[Draft]:

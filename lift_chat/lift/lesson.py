@@ -8,6 +8,7 @@ adapter is fetched from `adapted` when it is done (or left early, to keep what w
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -153,7 +154,7 @@ class Lesson:
         keep(self.folder, self.studies)
         self.exam = self._exam(self.studies.exam)
         asked = self.studies.samples(self.loaded, self.text, self.config)
-        ids = self.ids[0].tolist()
+        ids = array("i", self.ids[0].tolist())  # a list holds nine times as much
         state.plan = Curriculum(self.loaded, self.text.title, ids, self.config, asked, texts, skip)
         if not state.plan.steps and not (skip and self.studies.training):
             raise InvalidConfig(
