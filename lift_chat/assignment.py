@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from lift_chat.adapters import kinds
+from lift_chat.lift import own_exam
 from lift_chat.lift.lesson import Lesson
 from lift_chat.lift.preparation import STUDY
 from lift_chat.lift.recipe import LiftConfig
@@ -134,15 +135,21 @@ class Delivery:
 
     def keep(self, items: Sequence[StudyItem]) -> None:
         """Questions of the run. What was written about other chapters before stays with the
-        document, and what a person wrote."""
+        document, and what a person wrote, with the document's own exam questions as they are now
+        and not as the run found them."""
         library, job = self._library, self._job
         config = LiftConfig.from_dict(job.recipe)
         selection = Selection.of(library, job.document_id, job.owner, config.chapters)
         fresh = selection.outside(items)
         kept = library.study_items(job.document_id, job.owner)
         inside = selection.outside(selection.inside(kept))
-        stays = [item for item in kept if item not in inside or item.origin == "person"]
-        library.set_study_items(job.document_id, job.owner, [*stays, *fresh])
+        stays = [
+            item
+            for item in kept
+            if item not in inside or item.origin == "person" or item.kind in own_exam.KINDS
+        ]
+        written = own_exam.apart(fresh)[1]
+        library.set_study_items(job.document_id, job.owner, [*stays, *written])
         # So that the same request finds this job, and not one that would study what it wrote.
         library.set_studied(job.id, digest(selection.inside(fresh)))
 

@@ -64,10 +64,12 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Found:
-    """What a run finds with its document: pages, and study questions that are kept already."""
+    """What a run finds with its document: pages, study questions that are kept already, and its
+    own exam questions."""
 
     pages: int = 0
     given: int = 0
+    own: int = 0
 
 
 NOTHING_FOUND = Found()
@@ -147,6 +149,7 @@ def estimate(
         config,
         loaded.window,
         given=found.given,
+        own=found.own,
         prompt_tokens=most_prompt_tokens(loaded),
     )
     shape = Shape.of(loaded, config)

@@ -21,12 +21,14 @@ from lift_chat.chat import Chat, Comparison, as_messages
 from lift_chat.costs import Costs, Estimate, Found
 from lift_chat.documents import read
 from lift_chat.errors import IllegalTransition, InvalidConfig, LibraryDamaged, QueueFull
+from lift_chat.examples.exam_items import exam_items, is_example
 from lift_chat.executors.choosing import connector
 from lift_chat.executors.dispatcher import Dispatcher
 from lift_chat.executors.order import Means
 from lift_chat.handle import JobHandle
 from lift_chat.jobs import JobStatus, Worker
 from lift_chat.lent import Gpu, Lend
+from lift_chat.lift.own_exam import apart
 from lift_chat.lift.progress import ProgressEvent
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.lift.study.cards import to_csv
@@ -145,7 +147,8 @@ class LiftChat:
     def add_document(
         self, path: str | Path, *, name: str | None = None, owner: str = LOCAL
     ) -> Document:
-        """Reads and stores a file; the same bytes give the same document.
+        """Reads and stores a file; the same bytes give the same document. The example comes with
+        questions for its exam.
 
         Raises `UnreadableDocument` (nothing is stored then), `QuotaExceeded` or `DiskFull`.
         """
@@ -167,6 +170,9 @@ class LiftChat:
                 outline=found.outline,
                 quality=found.quality,
             )
+        if is_example(document.sha256) and not self.library.study_items(document.id, owner):
+            text = self.library.document_text(document.id, owner)
+            self.library.set_study_items(document.id, owner, exam_items(text))
         return document
 
     def documents(self, *, query: str = "", owner: str = LOCAL) -> list[Document]:
@@ -216,8 +222,9 @@ class LiftChat:
         """Time and memory of a run; measures this machine's speed at the first call."""
         selection = Selection.of(self.library, document_id, owner, config.chapters)
         pages = selection.pages(self.library.pages(document_id, owner))
-        given = kept_for(self.library, document_id, owner, config, selection)
-        return self._costs.estimate(selection.text, config, Found(len(pages), len(given)))
+        own, given = apart(kept_for(self.library, document_id, owner, config, selection))
+        found = Found(len(pages), len(given), len(own))
+        return self._costs.estimate(selection.text, config, found)
 
     def absorb(
         self,

@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from lift_chat.lift.own_exam import apart
 from lift_chat.lift.recipe import LiftConfig
 from lift_chat.selection import Selection
 from storage.library import Library
@@ -26,12 +27,13 @@ def kept_for(
 ) -> list[StudyItem]:
     """The kept questions about what is absorbed, with offsets of its text.
 
-    None for a recipe that asks nothing, whose run is the same whatever is kept. Raises
-    `LibraryDamaged`.
+    None for a recipe that asks nothing, whose run is the same whatever is kept, and no exam
+    questions for one without an exam. Raises `LibraryDamaged`.
     """
     if config.study == "none":
         return []
-    return selection.inside(library.study_items(document_id, owner))
+    found = selection.inside(library.study_items(document_id, owner))
+    return found if config.exam_questions else apart(found)[1]
 
 
 def digest(items: Sequence[StudyItem]) -> str:

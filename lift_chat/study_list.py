@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from lift_chat.errors import InvalidConfig
+from lift_chat.lift import own_exam
 from storage.records import Page, StudyItem
 from storage.study import MOST_ITEMS, check
 
@@ -23,6 +24,7 @@ KINDS = (
     "summary",
     "reversed",
     "unanswerable",
+    *own_exam.KINDS,
 )
 QUOTED = 60
 """Characters of a question that a sentence about it repeats."""

@@ -159,7 +159,8 @@ class StudyItem:
 
     `start` and `end` are character offsets of the passage that answers it, into the document's
     text; `evidence` stands there word for word, where it is known. `kind` says what it trains:
-    fact, evidence, sentence, two-passages, order, list, summary, reversed or unanswerable.
+    fact, evidence, sentence, two-passages, order, list, summary, reversed or unanswerable; or, with
+    exam and pinned, that it trains nothing and is only asked.
     """
 
     question: str

@@ -12,6 +12,7 @@ from dataclasses import replace
 from html import escape
 
 from lift_chat.errors import InvalidConfig
+from lift_chat.lift import own_exam
 from lift_chat.models.prompts import UNANSWERABLE
 from lift_chat.study_list import page_of, span_of
 from storage.records import Page, StudyItem
@@ -61,13 +62,15 @@ def listing(items: Sequence[StudyItem], pages: Sequence[Page], start: int, *, qu
 
 def _row(item: StudyItem, page: int) -> str:
     place = f"Page {page}, {escape(KINDS.get(item.kind, item.kind))}"
-    yours = cards.chip("yours", "good") if item.origin == "person" else ""
+    chip = cards.chip("yours", "good") if item.origin == "person" else ""
+    if item.kind in own_exam.KINDS:
+        chip = cards.chip(item.kind, "good")
     return (
         f'<li><button class="lc-row lc-item" type="button" data-kind="item" data-id="{key(item)}">'
         f'<span class="lc-row-title">{escape(item.question)}'
         f'<span class="lc-answer">{escape(item.answer)}</span>'
         f'<span class="lc-place">{place}</span></span>'
-        f"{yours}</button></li>"
+        f"{chip}</button></li>"
     )
 
 

@@ -1,8 +1,8 @@
 """A short report of our own invention and questions about it, to try everything on.
 
-Nothing in the report exists, so a model that has not read it can only guess. The package knows
-nothing of models; `make_pdf` makes the PDF from the Markdown and is the only part that needs
-reportlab.
+Nothing in the report exists, so a model that has not read it can only guess. The questions are
+the exam of whoever absorbs it (`exam_items`). The package knows nothing of models; `make_pdf` makes
+the PDF from the Markdown and is the only part that needs reportlab.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class Question:
 
     `answers` are forms that count as right, the one in `evidence` first; `evidence` is a sentence
     of the document, word for word, and `chapter` the title of the chapter where it stands. `pinned`
-    marks the few whose answers are shown while the document is being absorbed.
+    marks the few whose answers are shown while the document is being absorbed: one in each third of
+    it, with an answer of three words at most.
     """
 
     question: str

@@ -13,9 +13,12 @@ from statistics import fmean
 from typing import Any
 
 from lift_chat.evaluation.metrics import token_f1
+from lift_chat.lift import own_exam
 from lift_chat.lift.absorption import absorption, answer_nll
 from lift_chat.lift.notes import NO_NOTES, Notes, key
 from lift_chat.lift.progress import PinnedAnswer, with_answers
+from lift_chat.lift.samples import answer_ids
+from lift_chat.lift.study.teacher import RESERVE, open_passage
 from lift_chat.models.context import ChatSettings, Source, assemble
 from lift_chat.models.device import Turn
 from lift_chat.models.excerpt import TokenPlaces
@@ -25,6 +28,7 @@ from storage.records import Message, Page, StudyItem
 
 ANSWER_TOKENS = 32
 PINNED = 3
+"""Questions whose answers are shown during a run, where none is marked for it."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +93,7 @@ class Exam:
         """The base's sittings, in both windows, and what the passages would be worth to it."""
         self.base = {name: self.hold(model, name) for name in ("closed", "truncated")}
         prompts = [question_ids(self.loaded, self.source.title, i.question) for i in self.items]
-        opened = [
-            question_ids(self.loaded, self.source.title, i.question, self._passage(i))
-            for i in self.items
-        ]
+        opened = [self._opened(item) for item in self.items]
         for name, asked in (("without", prompts), ("opened", opened)):
             self._nll[name] = self._answer_nll(model, asked)
         return self._note(0, self.base["closed"])
@@ -187,12 +188,21 @@ class Exam:
         return found
 
     def _pinned_places(self) -> list[int]:
-        """A few questions from the beginning, the middle and the end."""
+        """Those that are marked for it, else a few from the beginning, the middle and the end."""
+        marked = [i for i, item in enumerate(self.items) if item.kind == own_exam.PINNED]
+        if marked:
+            return marked
         count = min(PINNED, len(self.items))
         return [i * (len(self.items) - 1) // max(count - 1, 1) for i in range(count)]
 
-    def _passage(self, item: StudyItem) -> str:
-        return self.text[item.start : item.end].strip()
+    def _opened(self, item: StudyItem) -> list[int]:
+        """Behind its passage; of a longer one than fits, beginning and end: a person's question
+        may be about as much as a page or a chapter."""
+        title = self.source.title
+        used = len(question_ids(self.loaded, title, item.question)) + RESERVE
+        spare = self.loaded.window - used - len(answer_ids(self.loaded, item.answer))
+        passage = open_passage(self.loaded, self.text, item, max(spare, 2))
+        return question_ids(self.loaded, title, item.question, passage)
 
     def _prompt(self, question: str, window: str) -> list[int]:
         if window == "closed":

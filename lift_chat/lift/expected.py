@@ -76,8 +76,8 @@ class Asking:
 
 @dataclass(frozen=True)
 class Study:
-    """Questions of one run: `asked` for in `prompts` prompts, of which `items` are there in the
-    end and `held` of them held out."""
+    """Questions of one run: `asked` for in `prompts` prompts, of which `items` are there to learn
+    in the end; `held` are in the exam, `own` of them the document's own and none of the `items`."""
 
     config: LiftConfig
     places: float
@@ -85,12 +85,13 @@ class Study:
     asked: float
     items: float
     held: int
+    own: int
     passage: float
     shown: float
     """Tokens of a passage, and of what a prompt shows of the document."""
 
     @classmethod
-    def of(cls, tokens: int, config: LiftConfig, given: int) -> Study:
+    def of(cls, tokens: int, config: LiftConfig, given: int, own: int = 0) -> Study:
         # Passages are cut between sentences, about evenly.
         passage = tokens / max(-(-tokens // config.passage_tokens), 1)
         places = _places(tokens, config)
@@ -99,14 +100,14 @@ class Study:
         items = asked * KEPT[config.study]
         if given and config.study != "none":
             prompts, asked, items = 0.0, 0.0, float(given)
-        held = min(config.exam_questions, int(MOST_SHARE * items))
-        return cls(
-            config, places, prompts, asked, items, held, passage, _shown(tokens, config, passage)
-        )
+        own = min(own, config.exam_questions) if config.study != "none" else 0
+        held = own + min(config.exam_questions - own, int(MOST_SHARE * items))
+        shown = _shown(tokens, config, passage)
+        return cls(config, places, prompts, asked, items, held, own, passage, shown)
 
     @property
     def trained(self) -> float:
-        return self.items - self.held
+        return self.items - (self.held - self.own)
 
     def training(self, tokens: int) -> Load:
         """Of one epoch: each question from weights alone, a share of them with text open."""

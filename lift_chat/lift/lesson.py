@@ -23,6 +23,7 @@ from lift_chat.lift.exam import Exam, Sitting
 from lift_chat.lift.measures import Measures, compared
 from lift_chat.lift.notes import Notes
 from lift_chat.lift.optimizer import MasterAdamW
+from lift_chat.lift.own_exam import apart
 from lift_chat.lift.preparation import Sources, Studies, Text, is_written, keep, prepare, rehearsed
 from lift_chat.lift.progress import ProgressEvent, Stage
 from lift_chat.lift.recipe import LiftConfig
@@ -131,7 +132,7 @@ class Lesson:
         """Whether the first epoch runs while questions are still being written, as they come, in
         the order of the document (LIFT's later code). Not where an exam has to be set aside first.
         """
-        own = not self.around.given or is_written(self.folder)
+        own = not apart(self.around.given)[1] or is_written(self.folder)
         written = self.config.study == "sentences" and own
         return written and self.config.segments == "none" and not self.config.exam_questions
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from lift_chat.lift.holdout import split
 from lift_chat.lift.notes import NO_NOTES, Notes
+from lift_chat.lift.own_exam import apart
 from lift_chat.lift.passages import Span, passages
 from lift_chat.lift.progress import ProgressEvent
 from lift_chat.lift.questions import QuestionSamples, Taught
@@ -44,12 +45,16 @@ class Text:
 
 @dataclass
 class Studies:
-    """Items of one document, in two heaps. `counts` is what is kept as “study” with the adapter."""
+    """Items of one document, in two heaps. `counts` is what is kept as “study” with the adapter.
+
+    `own` are the document's own exam questions: in the exam as far as it has room, in no training.
+    """
 
     exam: list[StudyItem] = field(default_factory=list)
     training: list[Checked] = field(default_factory=list)
+    own: list[StudyItem] = field(default_factory=list)
     checked: list[Checked] = field(default_factory=list)
-    """All of them, in the order in which they were written."""
+    """All others, in the order in which they were written."""
     spans: list[Span] = field(default_factory=list)
     counts: dict[str, Any] | None = None
     fresh: bool = False
@@ -57,7 +62,7 @@ class Studies:
 
     @property
     def items(self) -> list[StudyItem]:
-        return [checked.item for checked in self.checked]
+        return [*self.own, *(checked.item for checked in self.checked)]
 
     def samples(
         self, loaded: LoadedModel, text: Text, config: LiftConfig
@@ -80,8 +85,9 @@ class Studies:
 class Sources:
     """Where items come from, and who gets them at once.
 
-    `given` are those already kept with the document. They are used as they are and nothing is
-    written anew; what a person wrote is never dropped. `writer` is None for the base itself.
+    `given` are those already kept with the document. Where there are any to learn, they are used
+    as they are and nothing is written anew; what a person wrote is never dropped. `writer` is None
+    for the base itself.
     `first_epoch` is given fresh items as they come. `notes` know what was asked before.
     """
 
@@ -102,7 +108,8 @@ def prepare(
 ) -> Generator[ProgressEvent, None, Studies]:
     """Yields events of stage “writing”; returns the studies (empty with `study="none"`).
 
-    What was written counts as kept only after `keep`.
+    What was written counts as kept only after `keep`. Own exam questions have no teacher: nobody
+    learns from what it would say.
     """
     if config.study == "none":
         return Studies()
@@ -110,12 +117,11 @@ def prepare(
         spans=passages(loaded.tokenizer, text.text, config.passage_tokens, text.language)
     )
     kept = _read(folder)
-    if kept is not None:
-        items, studies.counts = kept
-        checked = yield from _heard(loaded, text, items, turn, sources.notes)
-    elif sources.given:
-        checked = yield from _heard(loaded, text, sources.given, turn, sources.notes)
-        studies.counts = {"asked": 0, "written": 0, "kept": len(sources.given), "dropped": {}}
+    studies.own, known = apart(kept[0] if kept is not None else sources.given)
+    if kept is not None or known:
+        checked = yield from _heard(loaded, text, known, turn, sources.notes)
+        taken = {"asked": 0, "written": 0, "kept": len(known), "dropped": {}}
+        studies.counts = taken if kept is None else kept[1]
     else:
         writing = write_items(
             loaded,
@@ -131,9 +137,7 @@ def prepare(
         studies.fresh = True
     studies.checked = checked
     by_item = {id(one.item): one for one in checked}
-    studies.exam, training = split(
-        [one.item for one in checked], text.text, studies.spans, config.exam_questions
-    )
+    studies.exam, training = split(studies.items, text.text, studies.spans, config.exam_questions)
     studies.training = [by_item[id(item)] for item in training]
     return studies
 
@@ -182,19 +186,20 @@ def _heard(
 
 
 def is_written(folder: Path) -> bool:
-    """Whether a run that was cut off had all its questions, and had them of its own."""
+    """Whether a run that was cut off had all its questions, and had written them itself."""
     return written(folder) is not None
 
 
 def written(folder: Path) -> list[StudyItem] | None:
-    """The questions that a run wrote itself; None until it has them all."""
+    """The questions of a run that wrote them itself, with the document's own exam questions among
+    them; None until it has them all."""
     kept = _read(folder)
     return kept[0] if kept is not None and (kept[1] or {}).get("asked") else None
 
 
 def keep(folder: Path, studies: Studies) -> None:
     """For a resumed run: the very same questions in the same order."""
-    items = [asdict(checked.item) for checked in studies.checked]
+    items = [asdict(item) for item in studies.items]
     write_file(folder / STUDY, json.dumps({"counts": studies.counts, "items": items}).encode())
 
 

@@ -71,19 +71,21 @@ def workload(
     window: int,
     *,
     given: int = 0,
+    own: int = 0,
     prompt_tokens: int = CPU_BATCH_TOKENS,
 ) -> Workload:
     """Of a document of `tokens` tokens.
 
-    `window` is the chat's prompt length, `given` the number of questions that are kept with the
-    document already, `prompt_tokens` how many tokens of prompts are answered at once.
+    `window` is the chat's prompt length, `given` the number of questions to learn that are kept
+    with the document already, `own` that of its own exam questions, `prompt_tokens` how many tokens
+    of prompts are answered at once.
     """
     windows, longest = _windows(tokens, config)
     beside = beside_a_window(config)
     epochs = config.segment_epochs + config.epochs
     training = (sum(windows, Load()) + _rehearsed(len(windows) * beside)) * epochs
     passes = float(len(windows) * (1 + beside) * epochs)
-    study = Study.of(tokens, config, given)
+    study = Study.of(tokens, config, given, own)
     training += study.training(tokens) * config.epochs
     passes += study.passes(tokens) * config.epochs
     exam = study.exam(min(window, tokens + CLOSED_TOKENS), prompt_tokens)

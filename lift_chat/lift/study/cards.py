@@ -33,7 +33,8 @@ class Card:
 
 def to_csv(items: Sequence[StudyItem], deck: str = "") -> str:
     """The file's content, to be encoded as UTF-8: a card per item, tagged with its kind, in a deck
-    of that name (a single one: a double colon would begin a deck inside it)."""
+    of that name (a single one: a double colon would begin a deck inside it). Questions that are
+    only asked in the exam are cards too: it is the model that must not learn from them."""
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n")
     for item in items:
