@@ -9,6 +9,8 @@ import torch
 
 from lift_chat.adapters import kinds
 from lift_chat.evaluation.metrics import token_f1
+from lift_chat.lift import exam as exam_module
+from lift_chat.lift.absorption import answer_nll
 from lift_chat.lift.exam import ANSWER_TOKENS, Exam
 from lift_chat.models import batch
 from lift_chat.models.batch import generate
@@ -118,6 +120,31 @@ def test_three_questions_of_beginning_middle_and_end_are_pinned(tiny: LoadedMode
     assert [(one.question, one.gold) for one in pinned] == [(i.question, i.answer) for i in chosen]
     assert [one.answer for one in pinned] == [exam.base["closed"].answers[i] for i in (0, 3, 7)]
     assert len(sit(tiny, facts()[:1]).before(tiny.model)) == 1
+
+
+def test_where_questions_are_marked_as_pinned_these_are_shown(tiny: LoadedModel) -> None:
+    marked = [
+        replace(item, kind="pinned") if i in (1, 5) else item for i, item in enumerate(facts())
+    ]
+    pinned = sit(tiny, marked).before(tiny.model)
+    assert [one.question for one in pinned] == [facts()[i].question for i in (1, 5)]
+
+
+def test_a_question_about_more_than_fits_is_opened_at_both_ends(
+    tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def recorded(model: Any, loaded: LoadedModel, prompts: Any, golds: Any, turn: Any) -> Any:
+        asked.extend(len(prompt) for prompt in prompts)
+        return answer_nll(model, loaded, prompts, golds, turn)
+
+    monkeypatch.setattr(exam_module, "answer_nll", recorded)
+    text = TALE * 20
+    whole = replace(facts()[0], end=len(text), kind="exam")
+    assert len(tiny.tokenizer(text)["input_ids"]) > 2 * tiny.window
+    sit(tiny, [whole], text).before(tiny.model)
+    assert len(asked) == 2 and tiny.window // 2 < max(asked) <= tiny.window
 
 
 def test_waiting_counts_the_sittings_since_the_last_gain(tiny: LoadedModel) -> None:

@@ -112,3 +112,83 @@ def test_a_question_about_the_whole_document_is_no_reason_to_drop_it() -> None:
     section = item(0, 8, kind="summary", end=SPANS[3].end)
     exam, training = split([*ITEMS, digest, section], TEXT, SPANS, 3)
     assert 0 in places(exam) and digest in training and section not in training
+
+
+def own(place: int, kind: str = "exam", **more: Any) -> StudyItem:
+    """Words that no question of `item` has."""
+    question = f"Which lamp does {NAMES[place]} of the sixteen keepers light?"
+    return item(place, kind=kind, origin="person", **{"question": question, **more})
+
+
+def test_own_exam_questions_are_asked_and_everything_else_is_learned() -> None:
+    asked = [own(place) for place in (2, 5, 11)]
+    exam, training = split([*asked, *ITEMS], TEXT, SPANS, 3)
+    assert exam == asked and training == ITEMS
+
+
+def test_an_exam_is_in_the_order_of_the_document() -> None:
+    asked = [own(11), own(2, "pinned"), own(5)]
+    exam, _ = split([*ITEMS, *asked], TEXT, SPANS, 6)
+    starts = [one.start for one in exam]
+    assert len(exam) == 6 and set(asked) <= set(exam) and starts == sorted(starts)
+
+
+def test_of_more_own_questions_than_asked_the_pinned_come_first_and_the_rest_is_spread() -> None:
+    asked = [own(place, "pinned" if place in (3, 4) else "exam") for place in range(16)]
+    exam, training = split([*asked, *ITEMS], TEXT, SPANS, 6)
+    assert training == ITEMS
+    assert [one.start for one in exam if one.kind == "pinned"] == [
+        SPANS[3].start, SPANS[4].start,
+    ]  # fmt: skip
+    quarters = {place * 4 // 16 for one in exam if one.kind == "exam" for place in places([one])}
+    assert len(exam) == 6 and quarters == {0, 1, 2, 3}
+    few, _ = split([own(place, "pinned") for place in range(16)] + [own(0)], TEXT, SPANS, 4)
+    assert sorted(places(few)) == [0, 4, 8, 12] and {one.kind for one in few} == {"pinned"}
+
+
+def test_own_questions_crowded_in_one_passage_do_not_crowd_the_others_out() -> None:
+    crowd = [own(0, question=f"What is the {n}th oddity of the first lamp?") for n in range(9)]
+    exam, _ = split([*crowd, own(7), own(15)], TEXT, SPANS, 3)
+    assert sorted(places(exam)) == [0, 7, 15]
+
+
+def test_where_own_questions_are_few_written_ones_fill_the_exam_up() -> None:
+    asked = [own(2), own(5)]
+    exam, training = split([*asked, *ITEMS], TEXT, SPANS, 6)
+    filled = [one for one in exam if one not in asked]
+    assert len(filled) == 4 and set(asked) < set(exam) and set(filled) < set(ITEMS)
+    assert not places(filled) & places(training)
+    assert len(training) == len(ITEMS) - 2 * 3  # two passages of three questions are closed
+    most, _ = split([*asked, *ITEMS[:20]], TEXT, SPANS, 100)
+    assert len(most) == 2 + 5, "a quarter of what there is to learn, at most"
+
+
+def test_a_written_question_is_not_asked_beside_its_own_twin() -> None:
+    asked = own(0, question=ITEMS[0].question)
+    exam, training = split([asked, *ITEMS], TEXT, SPANS, 6)
+    assert asked in exam and ITEMS[0] not in exam and ITEMS[0] not in training
+
+
+def test_without_an_exam_own_questions_are_not_learned_either() -> None:
+    assert split([own(2), *ITEMS, own(5, "pinned")], TEXT, SPANS, 0) == ([], ITEMS)
+
+
+def test_own_questions_are_asked_where_nothing_can_be_set_aside() -> None:
+    items = [item(0, number) for number in range(12)]
+    assert split([own(0), *items], TEXT, SPANS, 2) == ([own(0)], items)
+    assert split([own(3)], TEXT, SPANS, 2) == ([own(3)], [])
+
+
+def test_what_comes_close_to_an_own_exam_question_is_not_learned() -> None:
+    asked = own(2)
+    twin = item(9, question=asked.question.replace("Which lamp", "Which, lamp"))
+    assert near_duplicate(twin.question, asked.question)
+    exam, training = split([asked, *ITEMS, twin], TEXT, SPANS, 1)
+    assert exam == [asked] and training == ITEMS
+
+
+def test_what_a_person_also_wrote_to_be_learned_is_learned_and_not_asked() -> None:
+    asked = own(2)
+    learned = replace(asked, kind="fact", answer="another lamp")
+    exam, training = split([asked, own(5), learned, *ITEMS], TEXT, SPANS, 2)
+    assert learned in training and own(5) in exam and asked not in exam

@@ -27,7 +27,7 @@ from lift_chat.models.excerpt import TokenPlaces
 from lift_chat.models.loading import LoadedModel, load_model
 from storage.records import Page, StudyItem
 from tests.conftest import STUDIED, TALE, facts, load, no_turn, taken
-from tests.lift.test_preparation import Scribe
+from tests.lift.test_preparation import Scribe, own_exam
 
 CONFIG = LiftConfig(
     segment_tokens=64,
@@ -592,6 +592,35 @@ def test_what_is_written_is_told_at_once_and_studied(tiny: LoadedModel, tmp_path
     again = lesson(tiny, tmp_path / "run", STUDIED, **{**more, "given": kept[0]})
     finished(again)
     assert len(kept) == 1 and again.metrics()["study"]["kept"] == 8
+
+
+@pytest.mark.usefixtures("trusting")
+def test_a_documents_own_exam_is_held_and_its_pinned_questions_are_shown(
+    tiny: LoadedModel, tmp_path: Path
+) -> None:
+    kept: list[list[StudyItem]] = []
+    more: dict[str, Any] = {"given": own_exam(), "writer": Scribe(), "on_items": kept.append}
+    run = lesson(tiny, tmp_path / "run", STUDIED, **more)
+    seen = [one.question for event in run.run() for one in event.pinned]
+    exam = run.metrics()["exam"]
+    assert [answer["question"] for answer in exam["answers"]] == [i.question for i in own_exam()]
+    assert seen and set(seen) == {own_exam()[1].question}
+    assert [entry["question"] for entry in run.metrics()["pinned"]] == [own_exam()[1].question]
+    assert len(kept) == 1 and kept[0][:2] == own_exam() and len(kept[0]) == 10
+    again = lesson(tiny, tmp_path / "run", STUDIED, **{**more, "given": kept[0]})
+    finished(again)
+    assert len(kept) == 1 and again.metrics()["exam"]["questions"] == 2
+    assert again.metrics()["study"] == run.metrics()["study"]
+
+
+@pytest.mark.usefixtures("trusting")
+def test_own_exam_questions_are_no_reason_to_wait_with_the_first_epoch(
+    tiny: LoadedModel, tmp_path: Path
+) -> None:
+    def trained(folder: str, given: list[StudyItem]) -> list[torch.Tensor]:
+        return finished(lesson(tiny, tmp_path / folder, EARLY, given=given, writer=Scribe()))
+
+    assert same(trained("with", own_exam()), trained("without", []))
 
 
 @pytest.mark.usefixtures("trusting")

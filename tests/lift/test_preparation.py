@@ -101,6 +101,65 @@ def test_what_a_person_wrote_is_learned_as_it_stands(tiny: LoadedModel, tmp_path
     assert set(taught) == {True, False}
 
 
+def own_exam() -> list[StudyItem]:
+    """What a person asks about the tale, in other words than `facts` does; never to be learned."""
+    place = facts()[0]
+    asked = [("Whose lamp stood above the sea?", "exam"), ("Was honey ever sent there?", "pinned")]
+    return [
+        replace(place, question=question, answer="Orrin Vale", kind=kind, origin="person")
+        for question, kind in asked
+    ]
+
+
+@pytest.mark.usefixtures("trusting")
+def test_own_exam_questions_are_asked_and_the_rest_is_written_all_the_same(
+    tiny: LoadedModel, tmp_path: Path
+) -> None:
+    scribe = Scribe()
+    _, studies = prepared(tiny, tmp_path, given=own_exam(), writer=scribe)
+    assert scribe.asked == 4 and studies.fresh
+    assert studies.exam == studies.own == own_exam()
+    assert questions([one.item for one in studies.training]) == questions(facts())
+    assert studies.counts is not None and studies.counts["kept"] == 8
+    assert studies.items == [*own_exam(), *(one.item for one in studies.checked)]
+
+
+def test_own_exam_questions_beside_known_ones_are_not_counted_and_need_no_teacher(
+    tiny: LoadedModel, tmp_path: Path
+) -> None:
+    scribe = Scribe()
+    first, *rest = facts()
+    given = [first, own_exam()[0], *rest, own_exam()[1]]
+    events, studies = prepared(tiny, tmp_path, given=given, writer=scribe)
+    assert scribe.asked == 0 and studies.counts == taken(8) and not studies.fresh
+    assert (events[-1].step, events[-1].total) == (8, 8)
+    assert studies.exam == own_exam() and [c.item for c in studies.training] == facts()
+
+
+@pytest.mark.usefixtures("trusting")
+def test_without_an_exam_own_exam_questions_are_kept_and_not_learned(
+    tiny: LoadedModel, tmp_path: Path
+) -> None:
+    config = STUDIED.with_changes(exam_questions=0)
+    _, studies = prepared(tiny, tmp_path, config, given=own_exam(), writer=Scribe())
+    assert studies.exam == [] and len(studies.training) == 8
+    assert studies.items[:2] == own_exam()
+
+
+@pytest.mark.usefixtures("trusting")
+def test_a_resumed_run_asks_the_own_exam_questions_that_it_began_with(
+    tiny: LoadedModel, tmp_path: Path
+) -> None:
+    _, first = prepared(tiny, tmp_path, given=own_exam(), writer=Scribe())
+    keep(tmp_path, first)
+    assert is_written(tmp_path)
+    idle = Scribe()
+    _, again = prepared(tiny, tmp_path, given=own_exam()[:1], writer=idle)
+    assert idle.asked == 0 and not again.fresh
+    assert (again.items, again.exam, again.counts) == (first.items, first.exam, first.counts)
+    assert [one.item for one in again.training] == [one.item for one in first.training]
+
+
 @pytest.mark.usefixtures("trusting")
 def test_a_resumed_run_studies_the_very_same_questions(tiny: LoadedModel, tmp_path: Path) -> None:
     _, first = prepared(tiny, tmp_path, writer=Scribe())

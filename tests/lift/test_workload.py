@@ -110,6 +110,12 @@ def test_more_questions_cost_more_and_an_exam_reads_the_window() -> None:
     examined = workload(50_000, study.with_changes(exam_questions=16), WINDOW)
     assert examined.read > base.read + 2 * 16 * WINDOW
     assert examined.trained < base.trained  # those that are held out
+    asked = study.with_changes(exam_questions=16)
+    own = workload(50_000, asked, WINDOW, own=40)
+    assert (own.read, own.trained) == (examined.read, base.trained)  # sixteen, none held out
+    some = workload(50_000, asked, WINDOW, own=10)
+    assert some.read == examined.read and examined.trained < some.trained < base.trained
+    assert workload(50_000, study, WINDOW, own=40) == base
 
 
 @pytest.mark.parametrize("name", PRESETS)
