@@ -102,6 +102,13 @@ def test_each_chapter_is_asked_about_equally_often_and_in_order() -> None:
     assert set(Counter(asked).values()) == {40 // len(titles)}
 
 
+def test_a_pinned_question_of_each_third_has_a_short_answer() -> None:
+    text = folded(EXAMPLE.markdown.read_text(encoding="utf-8"))
+    pinned = [asked for asked in questions() if asked.pinned]
+    assert [text.index(asked.evidence) * 3 // len(text) for asked in pinned] == [0, 1, 2]
+    assert all(len(asked.answers[0].split()) <= 3 for asked in pinned)
+
+
 @each_question
 def test_the_evidence_stands_verbatim_in_its_chapter(asked: Question) -> None:
     chapter = markdown_chapters()[asked.chapter]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,17 @@ from lift_chat.errors import (
     QueueFull,
     UnreadableDocument,
 )
+from lift_chat.examples import EXAMPLE, questions
 from lift_chat.lift.study import teacher
+from lift_chat.lift.study.request import Request
+from lift_chat.lift.study.writer import Replies
 from lift_chat.lift.tokens import tokenize
 from lift_chat.models.context import ChatSettings
 from lift_chat.models.loading import load_model
 from lift_chat.settings import Settings
 from storage.records import LOCAL, Adapter, Document, StudyItem
 from tests.conftest import ASKED, QUICK, STUDIED, TALE, facts, make_model, taken
-from tests.lift.test_preparation import Scribe
+from tests.lift.test_preparation import Scribe, own_exam
 
 SHORT = ChatSettings(max_new_tokens=12)
 
@@ -447,6 +451,87 @@ def test_questions_that_a_job_wrote_are_kept_and_the_next_job_studies_them(
         assert whole.metrics["study"] == taken(9)
 
 
+@pytest.mark.parametrize("form", [EXAMPLE.pdf, EXAMPLE.markdown])
+def test_the_example_comes_with_its_experts_questions_for_the_exam(
+    app: LiftChat, tmp_path: Path, form: Path
+) -> None:
+    renamed = tmp_path / f"dropped{form.suffix}"
+    shutil.copy(form, renamed)
+    document = app.add_document(renamed, owner="somebody")
+    items = app.study_items(document.id, owner="somebody")
+    assert [item.question for item in items] == [asked.question for asked in questions()]
+    text = app.library.document_text(document.id, "somebody")
+    for item, asked in zip(items, questions(), strict=True):
+        assert item.answer == asked.answers[0] and item.answer in text[item.start : item.end]
+        assert item.kind == ("pinned" if asked.pinned else "exam")
+    assert [item.start for item in items] != [0] * 40
+    app.set_study_items(document.id, [], owner="somebody")
+    assert app.add_document(renamed, owner="somebody") == document
+    assert app.study_items(document.id, owner="somebody") == [], "a person took them out"
+
+
+def test_no_other_document_comes_with_questions(app: LiftChat, tale: Path) -> None:
+    assert app.study_items(app.add_document(tale).id) == []
+
+
+def test_an_own_exam_is_held_and_survives_what_the_job_writes(
+    settings: Settings, tale: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scribe = Scribe()
+    monkeypatch.setattr(LiftChat, "_writer", lambda self: scribe)
+    monkeypatch.setattr(teacher, "AGREEMENT", 0.0)
+    config = STUDIED.with_changes(writer="endpoint")
+    with LiftChat.open(settings=settings) as app:
+        document = app.add_document(tale)
+        app.set_study_items(document.id, own_exam())
+        first = app.absorb(document.id, config)
+        exam = first.wait(120).metrics["exam"]
+        assert [a["question"] for a in exam["answers"]] == [i.question for i in own_exam()]
+        assert [p["question"] for p in first.status().job.pinned] == [own_exam()[1].question]
+        kept = app.study_items(document.id)
+        assert kept[:2] == own_exam() and len(kept) == 10
+        assert app.absorb(document.id, config).id == first.id
+        app.set_study_items(document.id, kept[1:])
+        asked = scribe.asked
+        second = app.absorb(document.id, config)
+        assert second.id != first.id, "another exam is another run"
+        assert second.wait(120).metrics["exam"]["questions"] == 2
+        assert scribe.asked == asked and app.study_items(document.id) == kept[1:]
+
+
+def test_what_is_done_to_an_own_exam_while_questions_are_written_is_not_undone(
+    settings: Settings, tale: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = [replace(own_exam()[0], answer="Nobody knows"), *own_exam()[1:]]
+
+    class Slow(Scribe):
+        def write(self, requests: Sequence[Request]) -> Replies:
+            app.set_study_items(document.id, changed)
+            yield from super().write(requests)
+
+    monkeypatch.setattr(LiftChat, "_writer", lambda self: Slow())
+    monkeypatch.setattr(teacher, "AGREEMENT", 0.0)
+    with LiftChat.open(settings=settings) as app:
+        document = app.add_document(tale)
+        app.set_study_items(document.id, own_exam())
+        job = app.absorb(document.id, STUDIED.with_changes(writer="endpoint"))
+        golds = [answer["gold"] for answer in job.wait(120).metrics["exam"]["answers"]]
+        assert golds == ["Orrin Vale", "Orrin Vale"], "those that the run began with"
+        assert app.study_items(document.id)[:2] == changed
+        assert app.absorb(document.id, STUDIED.with_changes(writer="endpoint")).id != job.id
+
+
+def test_a_recipe_without_an_exam_is_the_same_whatever_its_questions_are(
+    app: LiftChat, tale: Path
+) -> None:
+    document = studied(app, tale)
+    first = app.absorb(document.id, ASK)
+    first.wait(120)
+    app.set_study_items(document.id, [*own_exam(), *app.study_items(document.id)])
+    assert app.absorb(document.id, ASK).id == first.id
+    assert app.absorb(document.id, STUDIED).id != first.id
+
+
 def test_a_gated_memory_is_absorbed_and_answers(app: LiftChat, tale: Path) -> None:
     config = QUICK.with_changes(adapter="gated-memory", learning_rate=2e-2, epochs=8)
     adapter = app.absorb(app.add_document(tale).id, config).wait(120)
@@ -469,5 +554,7 @@ def test_the_estimate_counts_the_questions_that_are_kept(app: LiftChat, tale: Pa
     document = app.add_document(tale)
     fresh = app.estimate(document.id, STUDIED)
     text = app.library.document_text(document.id, LOCAL)
-    app.library.set_study_items(document.id, LOCAL, facts(text)[:1])
+    app.library.set_study_items(document.id, LOCAL, own_exam())
+    assert app.estimate(document.id, STUDIED).trained_tokens >= fresh.trained_tokens
+    app.library.set_study_items(document.id, LOCAL, [*own_exam(), *facts(text)[:1]])
     assert app.estimate(document.id, STUDIED).trained_tokens < fresh.trained_tokens

@@ -57,6 +57,19 @@ def test_a_list_that_cannot_be_read_can_be_replaced(app: LiftChat, document_id: 
     ]
 
 
+def test_questions_that_are_only_asked_are_kept_and_are_flashcards_too(
+    app: LiftChat, document_id: str
+) -> None:
+    asked = [
+        StudyItem(f"Who is {kind}?", "She", 0, 9, kind=kind, origin="person")
+        for kind in ("exam", "pinned")
+    ]
+    app.set_study_items(document_id, [WRITTEN, *asked])
+    assert app.study_items(document_id) == [WRITTEN, *asked]
+    cards = from_csv(app.study_cards(document_id))
+    assert [card.tags for card in cards[1:]] == [("lift-chat", "exam"), ("lift-chat", "pinned")]
+
+
 def test_flashcards_hold_every_question(app: LiftChat, document_id: str) -> None:
     (card,) = from_csv(app.study_cards(document_id))
     assert (card.front, card.back) == (WRITTEN.question, WRITTEN.answer)

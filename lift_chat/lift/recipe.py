@@ -89,7 +89,7 @@ class LiftConfig:
     """Who writes the questions: the base model, or the endpoint named in the settings."""
 
     exam_questions: int = 16
-    """Questions set aside for the exam; training never sees them."""
+    """Questions of the exam, the document's own before those set aside; training sees none."""
 
     exams: int = 4
     """How often the exam is held during training."""

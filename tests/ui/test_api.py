@@ -153,12 +153,13 @@ def test_study_questions_are_read_changed_and_written_back(
     served[0].write_study_items(document_id, [StudyItem("What?", "That.", 0, 7)])
     (item,) = call(client, "study_items", document_id)
     assert (item["question"], item["page"], item["origin"]) == ("What?", 1, "model")
-    added = {"question": "Who?", "answer": "She.", "page": 2}
+    added = {"question": "Who?", "answer": "She.", "page": 2, "kind": "pinned"}
     answer = call(client, "update_study_items", document_id, [item, added])
     assert answer == {"count": 2}
     first, second = call(client, "study_items", document_id)
     assert first == item, "what was not changed is as it was"
     assert (second["page"], second["origin"], second["start"]) == (2, "person", 9)
+    assert (first["kind"], second["kind"]) == ("fact", "pinned")
     call(client, "update_study_items", document_id, [])
     assert call(client, "study_items", document_id) == []
 

@@ -7,13 +7,14 @@ from typing import Any, cast
 import gradio as gr
 import pytest
 
+from lift_chat import study_list
 from lift_chat.errors import InvalidConfig
 from lift_chat.models.prompts import UNANSWERABLE
 from lift_chat.study_list import edited
 from storage.records import StudyItem
 from tests.ui.conftest import event
 from tests.ui.fakes import FakeLiftChat
-from ui import present, study_rows
+from ui import present, study_rows, words
 from ui.study_handlers import NEW, StudyHandlers
 
 DOCUMENT, BOX, ROWS, START, EARLIER, LATER, EXPORT = range(7)
@@ -105,6 +106,23 @@ def test_an_own_question_is_added_and_listed_first(
     rows = study.show(document_id)[ROWS]
     assert rows.index("Who drains it?") < rows.index("number 0?")
     assert "Page 3" in rows and "yours" in rows
+
+
+def test_every_kind_has_its_words_which_the_form_offers() -> None:
+    assert list(words.KINDS) == list(study_list.KINDS)
+
+
+@pytest.mark.parametrize("kind", ["exam", "pinned"])
+def test_a_question_that_is_only_asked_is_added_and_says_so_in_the_list(
+    study: StudyHandlers, fake: FakeLiftChat, document_id: str, kind: str
+) -> None:
+    study.save(document_id, NEW, "Who drains it?", "The Lathrin.", kind, 3)
+    added = fake.study_items(document_id)[0]
+    assert (added.kind, added.origin) == (kind, "person")
+    rows = study.show(document_id)[ROWS]
+    assert words.KINDS[kind] in rows and f">{kind}</span>" in rows and "yours" not in rows
+    form = study.pick(event(kind="item", id=study_rows.key(added)), document_id)
+    assert form[KIND] == kind and "only asked in the exam" in words.STUDY_HELP
 
 
 def test_a_question_is_deleted(study: StudyHandlers, fake: FakeLiftChat, document_id: str) -> None:
