@@ -30,9 +30,9 @@ def split(
 
     The exam holds up to `wanted` of the document's own exam questions, which are never in training,
     asked or not. Whole passages fill it up, evenly spread over the document: a quarter of what
-    can be set aside at most, and nothing where all of that is about one passage. Questions that the
-    text does not answer, or that a person wrote to be learned, are never in the exam, nor is what
-    comes close to one of these.
+    can be set aside at most, and nothing where all of that is about one passage. No question that
+    the text does not answer is set aside. What a person wrote to be learned is learned, and nothing
+    that comes close to it is in the exam.
     """
     places = [places_of(item, text, spans) for item in items]
     own = _own(items, places, wanted)
