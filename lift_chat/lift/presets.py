@@ -1,7 +1,7 @@
 """The presets: values of `LiftConfig` that differ from its defaults, by name.
 
 *skim* is what evaluations call “raw”: the text alone, no questions. *read* is chosen from the
-tables of `benchmarks/results/recipes-cpu.md`: the embedded model on the first pages of some tales.
+tables of `benchmarks/results/recipes.md`: the embedded model on the first pages of some tales.
 Three things decide there. Study by distillation: the words of self-written answers, learned as
 they stand, cost the model its reading. Passes over the text alone before the questions come (two
 stages, LIFT 2502.14644): they are the cheapest of all. And the MLPs alone. *study* is *read* with

@@ -20,4 +20,4 @@ DEFAULT_CONTEXT: ContextMode = "retrieved"
 
 STRENGTHS: Mapping[ContextMode, float] = {"retrieved": 0.5, "truncated": 1.0, "none": 1.0}
 """How much of the adapter answers best, by what is shown: found passages mostly hold the answer
-themselves, and at full strength it talks over them (`benchmarks/results/recipes-cpu.md`)."""
+themselves, and at full strength it talks over them (`benchmarks/results/recipes.md`)."""
