@@ -96,9 +96,18 @@ def load(twin: Any, folder: Path, *, without: Path | None = None) -> PeftModel:
 def _adapted(twin: Any, config: LoraConfig) -> PeftModel:
     config._register_custom_module({torch.nn.Linear: LeanLinear})
     adapted = get_peft_model(twin, config, autocast_adapter_dtype=False)
-    # An answer sets the strength at each token, and walking the whole tree takes milliseconds.
-    adapted.lora_layers = [one for one in adapted.modules() if isinstance(one, LoraLayer)]
+    _share_scaling(adapted)
     return adapted
+
+
+def _share_scaling(adapted: PeftModel) -> None:
+    """One scale for all layers, as their ranks are all the same: an answer sets the strength at
+    each token, and walking the layers would take half a millisecond."""
+    adapted.lora_layers = [one for one in adapted.modules() if isinstance(one, LoraLayer)]
+    scaling: dict[str, float] = {}
+    for layer in adapted.lora_layers:
+        scaling.update(layer.scaling)
+        layer.scaling = scaling
 
 
 def misfit_of(model: Any, folder: Path) -> str:
@@ -112,6 +121,7 @@ def _take_away(adapted: PeftModel, folder: Path) -> None:
     """W + s B A, less s B A: what was merged is undone but for the rounding of the merge."""
     config = parse(read_config(folder))
     adapted.add_adapter(_TAKEN, config, autocast_adapter_dtype=False)
+    _share_scaling(adapted)  # also with layers that the first adapter leaves alone
     set_peft_model_state_dict(adapted, read_tensors(folder), adapter_name=_TAKEN)
     adapted.base_model.set_adapter([_OWN, _TAKEN], inference_mode=True)
     _scale(adapted, _TAKEN, -1.0)
@@ -123,8 +133,7 @@ def set_strength(adapted: PeftModel, strength: float) -> None:
 
 
 def _scale(adapted: PeftModel, name: str, strength: float) -> None:
-    for layer in adapted.lora_layers:
-        layer.set_scale(name, strength)
+    next(layer for layer in adapted.lora_layers if name in layer.r).set_scale(name, strength)
 
 
 def owns(adapted: Any) -> bool:
