@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from transformers import DynamicCache
 from lift_chat.adapters import lora
 from lift_chat.adapters.lora_linear import LeanLinear
 from lift_chat.lift.losses import FrozenHead
-from lift_chat.lift.recipe import LiftConfig
+from lift_chat.lift.recipe import LiftConfig, Targets
 from lift_chat.models.loading import LoadedModel
 from tests.adapters.architectures import NAMES, build, logits, some_ids
 
@@ -24,10 +25,12 @@ READ = 36
 """Tokens of `IDS` that are read at once; the others come one by one."""
 
 
-def adapter(base: LoadedModel, folder: Path, seed: int = 1) -> Path:
+def adapter(
+    base: LoadedModel, folder: Path, seed: int = 1, targets: Targets = "all-linear"
+) -> Path:
     """A saved adapter that changes a lot."""
     folder.mkdir()
-    adapted = lora.attach(base.twin(), CONFIG)
+    adapted = lora.attach(base.twin(), replace(CONFIG, targets=targets))
     torch.manual_seed(seed)
     for layer in adapted.lora_layers:
         torch.nn.init.normal_(layer.lora_B["default"].weight, std=0.1)
