@@ -27,6 +27,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from benchmarks.command import command
 from benchmarks.decoding import beside as answer_beside
@@ -40,8 +41,10 @@ from storage.records import Adapter
 MODES: tuple[ContextMode, ...] = ("truncated", "retrieved", "none")
 ARMS = ("kept", "anew")
 DECODING = "decoding"
-QUICK = {"epochs": 1, "stride_tokens": 512, "rank": 16, "alpha": 32}
-"""What the adapter has learned does not matter to how fast it answers."""
+QUICK: dict[str, Any] = {"epochs": 1, "stride_tokens": 512}
+EVERYWHERE: dict[str, Any] = {"rank": 16, "alpha": 32, "targets": "all-linear"}
+"""What an adapter has learned does not matter to how fast it answers; where it adds to what the base
+computes does. The other one is of the shape that *read* and *study* make."""
 
 ANSWER_TOKENS = 24
 PAGE = 2400
@@ -80,7 +83,7 @@ def main() -> None:
         settings = Settings.from_flags(home=Path(home) / "library", threads=arguments.threads)
         with LiftChat.open(settings=settings) as app:
             book, page = _adapters(app, Path(home))
-            tokens = list(decoding(app, book))
+            tokens = [token for adapter in (book, page) for token in decoding(app, adapter)]
             switches = list(switching(app, (book, page)))
             short = arguments.only_decoding
             alone = [] if short else list(_alone(app, book, page, arguments.rounds))
@@ -129,9 +132,14 @@ def _adapters(app: LiftChat, folder: Path) -> tuple[Adapter, Adapter]:
     """Of the whole example, which no window holds, and of its first page."""
     short = folder / "page.md"
     short.write_text(EXAMPLE.markdown.read_text(encoding="utf-8")[:PAGE], encoding="utf-8")
-    config = LiftConfig.preset("skim", **QUICK)
+    read = LiftConfig.preset("read")
+    shapes = {
+        EXAMPLE.markdown: EVERYWHERE,
+        short: {"rank": read.rank, "alpha": read.alpha, "targets": read.targets},
+    }
     book, page = (
-        app.absorb(app.add_document(path).id, config).wait() for path in (EXAMPLE.markdown, short)
+        app.absorb(app.add_document(path).id, LiftConfig.preset("skim", **QUICK, **shape)).wait()
+        for path, shape in shapes.items()
     )
     return book, page
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -36,8 +37,9 @@ SWITCHES = 6
 
 @dataclass(frozen=True)
 class Token:
-    """One decoded token."""
+    """One decoded token; `adapter` says what was adapted."""
 
+    adapter: str
     arm: str
     wall: float
     cpu: float
@@ -75,13 +77,18 @@ class Talk:
 
 def decoding(app: LiftChat, adapter: Adapter) -> Iterator[Token]:
     arms = {name: Talk(app, model) for name, model in _models(app, adapter).items()}
-    names = list(arms)
+    names, shape = list(arms), _shape(adapter)
     for number in range(TOKENS):
         first = number % len(names)
         for name in names[first:] + names[:first]:
             wall, cpu = time.perf_counter(), time.process_time()
             arms[name].on()
-            yield Token(name, time.perf_counter() - wall, time.process_time() - cpu)
+            yield Token(shape, name, time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def _shape(adapter: Adapter) -> str:
+    """As the recipe has it: the cost of decoding is that of its rank, by layer."""
+    return f"rank {adapter.recipe['rank']}, {adapter.recipe['targets']}"
 
 
 def _models(app: LiftChat, adapter: Adapter) -> dict[str, Any]:
@@ -134,16 +141,23 @@ def switching(app: LiftChat, adapters: tuple[Adapter, Adapter]) -> Iterator[Swit
 def decoding_table(rows: list[Token], kind: str) -> list[str]:
     """Medians of a token; what each arm's rate is of the merged one's, by the seconds that count on
     a device of this kind."""
-    cpu = {row.arm: median(one.cpu for one in rows if one.arm == row.arm) for row in rows}
-    wall = {row.arm: median(one.wall for one in rows if one.arm == row.arm) for row in rows}
-    counts = cpu if kind == "cpu" else wall
     lines = [
-        f"| decoding behind {PROMPT} tokens | tokens / CPU s | tokens / s | of merged |",
-        "|---|--:|--:|--:|",
+        f"| adapter | decoding behind {PROMPT} tokens | tokens / CPU s | tokens / s | of merged |",
+        "|---|---|--:|--:|--:|",
     ]
-    for arm in cpu:
-        share = counts["merged"] / counts[arm]
-        lines.append(f"| {arm} | {1 / cpu[arm]:.1f} | {1 / wall[arm]:.1f} | {share:.2f} |")
+    for adapter in dict.fromkeys(row.adapter for row in rows):
+        found: dict[str, list[Token]] = defaultdict(list)
+        for row in rows:
+            if row.adapter == adapter:
+                found[row.arm].append(row)
+        cpu = {arm: median(row.cpu for row in some) for arm, some in found.items()}
+        wall = {arm: median(row.wall for row in some) for arm, some in found.items()}
+        counts = cpu if kind == "cpu" else wall
+        for arm in found:
+            share = counts["merged"] / counts[arm]
+            lines.append(
+                f"| {adapter} | {arm} | {1 / cpu[arm]:.1f} | {1 / wall[arm]:.1f} | {share:.2f} |"
+            )
     return lines
 
 

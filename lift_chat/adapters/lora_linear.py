@@ -51,7 +51,6 @@ class LeanLinear(Linear):  # type: ignore[misc]
     def update_layer(self, *args: Any, **kwargs: Any) -> None:
         """Called by PEFT for each adapter that is put on the layer."""
         super().update_layer(*args, **kwargs)
-        self._token = None
         # To look these up in modules of modules for every token takes as long as a small product.
         self._weights: dict[str, tuple[Weights, Weights]] = {
             name: (self.lora_A[name]._parameters, self.lora_B[name]._parameters)
