@@ -43,8 +43,8 @@ ARMS = ("kept", "anew")
 DECODING = "decoding"
 QUICK: dict[str, Any] = {"epochs": 1, "stride_tokens": 512}
 EVERYWHERE: dict[str, Any] = {"rank": 16, "alpha": 32, "targets": "all-linear"}
-"""What an adapter has learned does not matter to how fast it answers; where it adds to what the base
-computes does. The other one is of the shape that *read* and *study* make."""
+"""What an adapter has learned does not matter to how fast it answers, but which layers it adds to
+does. The other one is of the shape that *read* and *study* make."""
 
 ANSWER_TOKENS = 24
 PAGE = 2400
