@@ -28,7 +28,7 @@ class FairLock:
         self._mutex = threading.Lock()
         self._waiting: deque[threading.Lock] = deque()
         self._held = False
-        self._asked: dict[int, float] = {}
+        self._asked: dict[threading.Thread, float] = {}  # a number is given to the next one, too
 
     @contextmanager
     def turn(self) -> Iterator[bool]:
@@ -41,17 +41,17 @@ class FairLock:
     def leave(self) -> None:
         """The calling thread is not about to ask again."""
         with self._mutex:
-            self._asked.pop(threading.get_ident(), None)
+            self._asked.pop(threading.current_thread(), None)
 
     def _is_shared(self) -> bool:
         with self._mutex:
             since = self._clock() - SHARED_SECONDS
             self._asked = {who: at for who, at in self._asked.items() if at > since}
-            return not self._asked.keys() <= {threading.get_ident()}
+            return not self._asked.keys() <= {threading.current_thread()}
 
     def _acquire(self) -> None:
         with self._mutex:
-            self._asked[threading.get_ident()] = self._clock()
+            self._asked[threading.current_thread()] = self._clock()
             if not self._held:
                 self._held = True
                 return

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -107,6 +108,31 @@ def test_who_left_does_not_count_any_more_and_others_still_do() -> None:
         estimating.submit(ask).result()
         estimating.submit(lock.leave).result()
         assert ask()
+
+
+def test_who_has_the_number_of_a_thread_that_ended_is_still_somebody_else() -> None:
+    """Systems give the number of an ended thread to the next one."""
+    lock, told, numbers = FairLock(), [], []
+
+    def ask_and(leave: bool) -> None:
+        with lock.turn() as shared:
+            told.append(shared)
+        numbers.append(threading.get_ident())
+        if leave:
+            lock.leave()
+
+    def run(leave: bool) -> None:
+        thread = threading.Thread(target=ask_and, args=(leave,))
+        thread.start()
+        thread.join()
+
+    run(leave=False)
+    while numbers.count(numbers[0]) == 1:
+        time.sleep(0.001)  # until the system is done with it, too
+        run(leave=True)
+    assert told == [False] + [True] * (len(told) - 1)
+    with lock.turn() as shared:
+        assert shared
 
 
 def test_an_error_in_a_turn_frees_the_device() -> None:
