@@ -9,7 +9,6 @@ read.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
@@ -18,71 +17,16 @@ from typing import Any
 from sqlite_utils import Database
 
 from storage import files, manifest, owners
-from storage.connection import named_errors
-from storage.content import Content, read_outline, read_pages
-from storage.errors import IllegalTransition, LiftChatError, NotFound
+from storage.content import read_outline, read_pages
+from storage.errors import IllegalTransition, NotFound
 from storage.records import Chapter, Document, Page
 from storage.search import Words, expression, forget_words, joined, store_words
 from storage.store import Store, bury, unbury
-from storage.values import clean, new_id, now, to_json
+from storage.values import to_json
 
 KIND = "document"
 _FACTS = ("kind", "title", "author", "language", "pages", "characters", "bytes", "quality")
 _COLUMNS = ", ".join(f"d.{field.name}" for field in fields(Document))
-
-
-def add(
-    store: Store, original: Path, *, owner: str, name: str, content: Content
-) -> tuple[Document, bool]:
-    """The document and whether it is new to this owner. Raises `DiskFull`."""
-    files.require_room(store.root, original.stat().st_size + content.most_bytes)
-    with named_errors(store.root), files.staged_folder(store.staging, new_id()) as folder:
-        sha256, size = files.copy_hashed(original, folder / f"original{content.suffix}")
-        known = find(store, sha256, owner)
-        if known is not None and manifest.is_sound(store.documents / sha256, KIND):
-            return known, False
-        content.write(folder)
-        (folder / owners.NAME).mkdir()
-        manifest.seal(folder, KIND, facts=content.facts(size))
-        with store.shelf:
-            return _shelve(store, folder, sha256=sha256, owner=owner, name=clean(name))
-
-
-def _shelve(
-    store: Store, staged: Path, *, sha256: str, owner: str, name: str
-) -> tuple[Document, bool]:
-    """Moves the folder into place unless it is there, and writes what is missing of the rest."""
-    known, folder = find(store, sha256, owner), store.documents / sha256
-    card = {"id": new_id(), "owner": owner, "name": name, "created_at": now()}
-    try:
-        if manifest.is_sound(folder, KIND):
-            if known is None:
-                owners.write_card(folder, card)
-        else:
-            others = cards(store, sha256)
-            for each in others + ([card] if known is None else []):
-                owners.write_card(staged, each)
-            _supersede(store, staged, folder, [other["id"] for other in others])
-        if known is None:
-            insert(store, folder, card)
-    except BaseException:
-        _unshelve(store, sha256, card["id"])
-        raise
-    return (known, False) if known else (document(store, card["id"], owner), True)
-
-
-def _supersede(store: Store, staged: Path, folder: Path, document_ids: Sequence[str]) -> None:
-    """Puts the same bytes, just read, in the place of a lost or damaged folder.
-
-    Until then that one lies in quarantine, which no start sweeps: the study items in it are the
-    only ones.
-    """
-    damaged = files.quarantine(folder, store.staging) if folder.exists() else None
-    sources = files.quarantined(store.staging, folder.name)
-    complete = owners.rescue(sources, staged, document_ids)
-    files.move_into_place(staged, folder)
-    if damaged is not None and complete:
-        files.remove_folder(damaged, store.staging)
 
 
 def cards(store: Store, sha256: str) -> list[dict[str, str]]:
@@ -90,18 +34,6 @@ def cards(store: Store, sha256: str) -> list[dict[str, str]]:
     with store.read() as db:
         query = "SELECT id, owner, name, created_at FROM documents WHERE sha256 = ?"
         return list(db.query(query, [sha256]))
-
-
-def _unshelve(store: Store, sha256: str, document_id: str) -> None:
-    """Takes back what `_shelve` put down, unless its transaction came through after all."""
-    folder = store.documents / sha256
-    # Nothing here may hide the error that led here; the next start looks again.
-    with suppress(LiftChatError, OSError):
-        left = [card["id"] for card in cards(store, sha256)]
-        if not left:
-            files.remove_folder(folder, store.staging)
-        elif document_id not in left:
-            owners.remove(folder, document_id)
 
 
 def insert(store: Store, folder: Path, card: dict[str, str]) -> None:

@@ -24,6 +24,7 @@ from storage import (
     metrics,
     repair,
     runs,
+    shelving,
     study,
 )
 from storage.adapter_facts import AdapterFacts
@@ -146,7 +147,7 @@ class Library:
             outline=outline,
             quality=quality,
         )
-        return documents.add(self._store, original, owner=owner, name=name, content=content)
+        return shelving.add(self._store, original, owner=owner, name=name, content=content)
 
     def find_document(self, sha256: str, owner: str) -> Document | None:
         return documents.find(self._store, sha256, owner)
