@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import adapters, documents, files, manifest
+from storage import adapters, documents, files, manifest, shelving
 from storage.errors import AdapterDamaged, NotFound
 from storage.library import Library
 from storage.records import Adapter
@@ -181,7 +181,7 @@ def test_a_document_cut_off_before_its_row_is_indexed(
 ) -> None:
     with Library.open(root) as library, monkeypatch.context() as patch:
         patch.setattr(documents, "insert", killed)
-        patch.setattr(documents, "_unshelve", lambda *_: None)
+        patch.setattr(shelving, "_unshelve", lambda *_: None)
         with pytest.raises(Killed):
             add_document(library)
     with reopened(root) as library:
