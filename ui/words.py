@@ -69,7 +69,7 @@ FROM_WEIGHTS = (
 )
 STUDY_HELP = (
     "What the next absorbing asks the model about this document. Correct them, take some out, add "
-    "your own. Those that are only asked in the exam are never learned: they show what was."
+    "your own. Exam questions are never learned: they show what was."
 )
 NO_STUDY_ITEMS = (
     "There are no study questions yet. They are written while the document is absorbed; your own "
@@ -103,8 +103,8 @@ KINDS = {
     "summary": "a summary",
     "reversed": "asked the other way round",
     "unanswerable": "the text does not say",
-    "exam": "only asked in the exam, never learned",
-    "pinned": "only asked in the exam, its answers shown meanwhile",
+    "exam": "exam question, never learned",
+    "pinned": "pinned exam question, its answers shown",
 }
 
 FILES_MISSING = "Its files are no longer in the library folder, so it cannot be used."

@@ -122,7 +122,7 @@ def test_a_question_that_is_only_asked_is_added_and_says_so_in_the_list(
     rows = study.show(document_id)[ROWS]
     assert words.KINDS[kind] in rows and f">{kind}</span>" in rows and "yours" not in rows
     form = study.pick(event(kind="item", id=study_rows.key(added)), document_id)
-    assert form[KIND] == kind and "only asked in the exam" in words.STUDY_HELP
+    assert form[KIND] == kind and "Exam questions" in words.STUDY_HELP
 
 
 def test_a_question_is_deleted(study: StudyHandlers, fake: FakeLiftChat, document_id: str) -> None:
