@@ -142,15 +142,16 @@ def fits(loaded: LoadedModel, document: EvalDocument, room: Room) -> bool:
 def differences(names: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Pairs of arms (this, minus that) that say something, of those there are.
 
-    The adapter against the base in the same window, and against another document's adapter; each
-    recipe against the ones before it in the same window.
+    The adapter against the base in the same window, and in a short one against the base with the
+    whole document, and against another document's adapter; each recipe against the ones before it
+    in the same window.
     """
     there = set(names)
     arms = [tuple(name.rsplit("/", 1)) for name in names]
     for model, window in arms:
         if model == BASE or window == "wrong":
             continue
-        rivals = [f"{BASE}/{window}", *([f"{model}/wrong"] if window == "closed" else [])]
+        rivals = [f"{BASE}/{window}", f"{model}/wrong" if window == "closed" else f"{BASE}/full"]
         models = list(dict.fromkeys(other for other, _ in arms if other != BASE))
         rivals += [f"{other}/{window}" for other in models[: models.index(model)]]
         yield from ((f"{model}/{window}", rival) for rival in rivals if rival in there)

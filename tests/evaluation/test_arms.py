@@ -118,3 +118,5 @@ def test_arms_are_compared_with_the_base_the_control_and_earlier_recipes() -> No
         ("ours/closed", "raw/closed"),
         ("ours/retrieved", "base/retrieved"),
     ]
+    whole = list(differences([*names, "base/full"]))
+    assert ("ours/retrieved", "base/full") in whole and len(whole) == 7
