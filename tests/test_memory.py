@@ -34,36 +34,54 @@ def no_chance_collection() -> Iterator[None]:
     gc.enable()
 
 
-def alive(base: LoadedModel) -> int:
-    """Bytes of all tensors that are not the base's, each storage once."""
+Kept = dict[int, tuple[int, str]]
+"""By storage: its bytes, and what holds it."""
+
+
+def kept(base: LoadedModel) -> Kept:
+    """All tensors that are not the base's, each storage once."""
     own = [*base.model.parameters(), *base.model.buffers()]
     known = {tensor.untyped_storage().data_ptr() for tensor in own}
     found = {}
     for thing in gc.get_objects():
         if issubclass(type(thing), torch.Tensor) and not thing.is_meta:
             storage = thing.untyped_storage()
-            found[storage.data_ptr()] = storage.nbytes()
-    return sum(size for place, size in found.items() if place not in known)
+            what = f"{type(thing).__name__} {tuple(thing.shape)} {thing.dtype}"
+            found[storage.data_ptr()] = storage.nbytes(), what
+    return {place: one for place, one in found.items() if place not in known}
 
 
-def comes_back_to(bytes_before: int, base: LoadedModel) -> bool:
-    """Within some seconds: a job is over a moment before its worker has put it away."""
+def alive(base: LoadedModel) -> int:
+    """Bytes of all that is kept."""
+    return bytes_of(kept(base))
+
+
+def bytes_of(found: Kept) -> int:
+    return sum(size for size, _ in found.values())
+
+
+def what_stays(before: Kept, base: LoadedModel) -> list[str]:
+    """Nothing, within some seconds: a job is over a moment before its worker has put it away."""
     deadline = time.monotonic() + PATIENCE
-    while alive(base) > bytes_before:
+    while bytes_of(now := kept(base)) > bytes_of(before):
         if time.monotonic() > deadline:
-            return False
+            return [
+                f"{size} bytes: {what}"
+                for place, (size, what) in now.items()
+                if before.get(place) != now[place]
+            ]
         time.sleep(0.05)
-    return True
+    return []
 
 
-def start(app: LiftChat, tale: Any, **changes: Any) -> tuple[Any, LoadedModel, int]:
+def start(app: LiftChat, tale: Any, **changes: Any) -> tuple[Any, LoadedModel, Kept]:
     """A job about the tale that is at its steps, and what was alive before it began."""
     base = app.engine.base
     document = app.add_document(tale)
     config = STUDIED.with_changes(**changes)
     app.estimate(document.id, config)
     gc.collect()
-    before = alive(base)
+    before = kept(base)
     text = app.library.document_text(document.id, LOCAL)
     app.library.set_study_items(document.id, LOCAL, facts(text))
     return app.absorb(document.id, config), base, before
@@ -73,16 +91,16 @@ def test_after_a_job_whose_adapter_nobody_keeps(app: LiftChat, tale: Any) -> Non
     """A new adapter is held for its first chat, until it is deleted."""
     handle, base, before = start(app, tale)
     app.delete_adapter(handle.wait(60).id)
-    assert comes_back_to(before, base)
+    assert what_stays(before, base) == []
 
 
 def test_after_a_cancelled_job(app: LiftChat, tale: Any) -> None:
     handle, base, before = start(app, tale, epochs=1000, exams=0)
     until(lambda: app.job(handle.id).job.step > 3)
-    assert alive(base) > before
+    assert alive(base) > bytes_of(before)
     app.stop_job(handle.id, keep=False)
     until(lambda: app.job(handle.id).job.state == "cancelled")
-    assert comes_back_to(before, base)
+    assert what_stays(before, base) == []
 
 
 def test_after_memory_ran_out_in_the_middle_of_a_step(
@@ -101,8 +119,8 @@ def test_after_memory_ran_out_in_the_middle_of_a_step(
     with pytest.raises(LiftChatError) as caught:
         handle.wait(60)
     assert caught.value.code == "out_of_memory"
-    assert len(reached) > 3 and min(reached) > before
-    assert comes_back_to(before, base)
+    assert len(reached) > 3 and min(reached) > bytes_of(before)
+    assert what_stays(before, base) == []
 
 
 def until(reached: Callable[[], bool]) -> None:
