@@ -17,8 +17,7 @@ from lift_chat.lift import own_exam
 from lift_chat.lift.absorption import absorption, answer_nll
 from lift_chat.lift.notes import NO_NOTES, Notes, key
 from lift_chat.lift.progress import PinnedAnswer, with_answers
-from lift_chat.lift.samples import answer_ids
-from lift_chat.lift.study.teacher import RESERVE, open_passage
+from lift_chat.lift.study.teacher import asked_open
 from lift_chat.models.context import ChatSettings, Source, assemble
 from lift_chat.models.device import Turn
 from lift_chat.models.excerpt import TokenPlaces
@@ -93,7 +92,8 @@ class Exam:
         """The base's sittings, in both windows, and what the passages would be worth to it."""
         self.base = {name: self.hold(model, name) for name in ("closed", "truncated")}
         prompts = [question_ids(self.loaded, self.source.title, i.question) for i in self.items]
-        opened = [self._opened(item) for item in self.items]
+        title = self.source.title
+        opened = [asked_open(self.loaded, title, self.text, item) for item in self.items]
         for name, asked in (("without", prompts), ("opened", opened)):
             self._nll[name] = self._answer_nll(model, asked)
         return self._note(0, self.base["closed"])
@@ -194,15 +194,6 @@ class Exam:
             return marked
         count = min(PINNED, len(self.items))
         return [i * (len(self.items) - 1) // max(count - 1, 1) for i in range(count)]
-
-    def _opened(self, item: StudyItem) -> list[int]:
-        """Behind its passage; of a longer one than fits, beginning and end: a person's question
-        may be about as much as a page or a chapter."""
-        title = self.source.title
-        used = len(question_ids(self.loaded, title, item.question)) + RESERVE
-        spare = self.loaded.window - used - len(answer_ids(self.loaded, item.answer))
-        passage = open_passage(self.loaded, self.text, item, max(spare, 2))
-        return question_ids(self.loaded, title, item.question, passage)
 
     def _prompt(self, question: str, window: str) -> list[int]:
         if window == "closed":

@@ -38,10 +38,11 @@ def generate(
     base or a tree with an adapter on it. The device is borrowed for one step at a time.
     """
     model.eval()
-    for group in groups(prompts, batch_tokens or most_prompt_tokens(loaded), wanted=wanted):
+    asked = set(range(len(prompts)) if wanted is None else wanted)
+    for group in groups(prompts, batch_tokens or most_prompt_tokens(loaded), wanted=asked):
         answers = _decode(model, loaded, prompts, group, max_new_tokens, turn)
         for row, answer in zip(rows_of(group), answers, strict=True):
-            if wanted is None or row in wanted:
+            if row in asked:
                 yield row, answer
 
 

@@ -54,8 +54,9 @@ def groups(
     one of these prompts are there, and the same as without: what a batch rounds to depends on all
     that is in it.
     """
+    asked = set(range(len(prompts)) if wanted is None else wanted)
     for group in _groups(prompts, most_tokens, behind, most_rows):
-        if wanted is None or not set(wanted).isdisjoint(rows_of(group)):
+        if not asked.isdisjoint(rows_of(group)):
             yield group
 
 

@@ -87,19 +87,15 @@ def ask_back(  # noqa: PLR0913  # who is asked what, where, and what is known of
     model.eval()
     prompts, answers = [], []
     for item in items:
-        told = answer_ids(loaded, item.answer)
-        used = len(question_ids(loaded, title, item.question)) + len(told) + RESERVE
-        spare = min(room or loaded.window, loaded.window - used)
-        excerpt = open_passage(loaded, text, item, max(spare, 2))
-        prompts.append(question_ids(loaded, title, item.question, excerpt))
-        answers.append(told)
+        prompts.append(asked_open(loaded, title, text, item, room))
+        answers.append(answer_ids(loaded, item.answer))
 
     def ask(places: list[int]) -> Iterator[tuple[int, Any]]:
-        behind = [len(answer) for answer in answers]
+        behind, missing = [len(answer) for answer in answers], set(places)
         for group in groups(prompts, BATCH_TOKENS, behind=behind, wanted=places):
             heard = _hear(model, loaded, prompts, answers, group, turn)
             for row, (agreement, nll, soft) in zip(rows_of(group), heard, strict=True):
-                if row in places:
+                if row in missing:
                     yield row, [agreement, nll, _packed(soft)]
 
     who = notes.who(loaded, model)
@@ -123,6 +119,18 @@ def _unpacked(values: Sequence[Any]) -> Soft:
         for half, dtype in zip(told, (torch.int32, torch.float32), strict=True)
     )
     return Soft(tokens.long(), logprobs)
+
+
+def asked_open(
+    loaded: LoadedModel, title: str, text: str, item: StudyItem, room: int | None = None
+) -> list[int]:
+    """The item's question behind its passage, with room for its answer; `room` limits the passage
+    to that many tokens."""
+    told = answer_ids(loaded, item.answer)
+    used = len(question_ids(loaded, title, item.question)) + len(told) + RESERVE
+    spare = min(room or loaded.window, loaded.window - used)
+    excerpt = open_passage(loaded, text, item, max(spare, 2))
+    return question_ids(loaded, title, item.question, excerpt)
 
 
 def open_passage(loaded: LoadedModel, text: str, item: StudyItem, room: int) -> str:
